@@ -1,0 +1,1 @@
+"""Disaster recovery you can prove, for applications on PostgreSQL."""
