@@ -1,0 +1,292 @@
+"""A base backup, from the first question to the manifest.
+
+The order is PostgreSQL's (manual, "Making a Base Backup Using the Low Level API"): start, copy, stop;
+what `pg_backup_stop` returns is stored as given. The manifest is written only when every byte of
+log from start to stop is in the repository, so a backup stands alone or does not exist.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import psycopg
+
+from processpilot import __version__
+from processpilot.backup.basebackup import collect_stream
+from processpilot.backup.collect import Collected, TreeWriter, collect
+from processpilot.backup.inspect import (
+    every_extension,
+    read_facts,
+    read_role,
+    readable_data_directory,
+)
+from processpilot.backup.parent import ParentTree, choose_parent
+from processpilot.backup.pin import pinned
+from processpilot.backup.scan import FoundTablespace, scan_data_directory
+from processpilot.backup.upload import Uploads
+from processpilot.clock import Clock
+from processpilot.errors import GapError, RefusedError
+from processpilot.postgres.connection import ServerAddress
+from processpilot.postgres.lsn import Lsn
+from processpilot.postgres.wal import Segment
+from processpilot.progress import Progress
+from processpilot.repository.blob import BackupId
+from processpilot.repository.chain import resolve_chain
+from processpilot.repository.manifest import ClusterFacts, Manifest, Tablespace
+from processpilot.repository.repository import Repository
+from processpilot.repository.wal import WalArchive
+
+WAL_WAIT_S = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class BackupRequest:
+    """What to back up and how.
+
+    `data_dir` overrides where the data directory is looked for; `through_protocol` never looks.
+    `plan` is the text of the plan to store beside the data.
+    """
+
+    address: ServerAddress
+    data_dir: Path | None = None
+    through_protocol: bool = False
+    compression_level: int = 1
+    workers: int | None = None
+    plan: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a backup borrows: time, 32 random bits, progress, and somebody to move the log.
+
+    `ship` is called while waiting for the log to arrive; it does nothing where an agent streams.
+    """
+
+    clock: Clock
+    tag: Callable[[], int]
+    progress: Progress
+    ship: Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Copied:
+    collected: Collected
+    tablespaces: tuple[FoundTablespace, ...]
+    timeline: int
+    start_lsn: Lsn
+    stop_lsn: Lsn
+    stop_at: datetime
+    backup_label: str
+    tablespace_map: str
+    method: str
+
+
+def create_backup(
+    repository: Repository, request: BackupRequest, surroundings: Surroundings
+) -> Manifest:
+    """Return the manifest of a new, committed backup."""
+    begin_at = surroundings.clock.now()
+    backup_id = BackupId.new(begin_at, surroundings.tag())
+    with request.address.session() as connection:
+        facts = _check_server(connection, repository)
+    facts = facts.model_copy(
+        update={"extensions": every_extension(request.address, facts.databases)}
+    )
+    parent = choose_parent(repository, facts.system_identifier)
+    with pinned(repository, backup_id, parent, surroundings.clock) as parent:
+        copied = _copy(repository, request, surroundings, backup_id, facts, parent)
+        wait_for_wal(repository, facts, copied, surroundings)
+        manifest = Manifest(
+            backup_id=backup_id,
+            parent=None if parent is None else parent.backup_id,
+            method=copied.method,
+            begin_at=begin_at,
+            end_at=surroundings.clock.now(),
+            timeline=copied.timeline,
+            start_lsn=copied.start_lsn,
+            stop_lsn=copied.stop_lsn,
+            stop_at=copied.stop_at,
+            cluster=facts,
+            directories=copied.collected.directories,
+            tablespaces=tuple(
+                Tablespace(oid=space.oid, location=space.location, inside=space.inside)
+                for space in copied.tablespaces
+            ),
+            backup_label=copied.backup_label,
+            tablespace_map=copied.tablespace_map,
+            file_count=copied.collected.file_count,
+            source_bytes=copied.collected.source_bytes,
+            stored_bytes=copied.collected.stored_bytes,
+            chunk_bytes=repository.settings.chunk_bytes,
+            bad_pages=copied.collected.bad_pages,
+            config_files=_outside_config(facts),
+            plan=request.plan,
+            program=f"processpilot {__version__}",
+        )
+        repository.commit(manifest)
+    return manifest
+
+
+def _check_server(connection: psycopg.Connection, repository: Repository) -> ClusterFacts:
+    facts = read_facts(connection)
+    if facts.system_identifier != repository.settings.system_identifier:
+        raise RefusedError(
+            f"the server is cluster {facts.system_identifier}, the repository holds "
+            f"cluster {repository.settings.system_identifier}",
+            hint="One repository holds one cluster; run `processpilot init` with another --repo.",
+        )
+    if facts.settings.get("wal_level") == "minimal":
+        raise RefusedError(
+            "wal_level is minimal, which leaves out what recovery needs",
+            hint="Run ALTER SYSTEM SET wal_level = replica; and restart the server.",
+        )
+    if read_role(connection).in_recovery:
+        raise RefusedError("the server is a standby", hint="Point database.dsn at the primary.")
+    return facts
+
+
+def _copy(
+    repository: Repository,
+    request: BackupRequest,
+    surroundings: Surroundings,
+    backup_id: BackupId,
+    facts: ClusterFacts,
+    parent: Manifest | None,
+) -> _Copied:
+    known = None if parent is None else ParentTree(repository, parent)
+    root = None
+    if not request.through_protocol:
+        root = readable_data_directory(facts, request.data_dir)
+    with Uploads(repository.store) as uploads:
+        tree = TreeWriter(
+            repository,
+            backup_id,
+            known,
+            uploads,
+            level=request.compression_level,
+            progress=surroundings.progress,
+        )
+        if root is None:
+            stream = collect_stream(request.address, f"processpilot {backup_id}", tree, known)
+            return _Copied(
+                stream.collected,
+                stream.tablespaces,
+                stream.timeline,
+                stream.start_lsn,
+                stream.stop_lsn,
+                surroundings.clock.now(),
+                stream.backup_label,
+                stream.tablespace_map,
+                "protocol",
+            )
+        return _copy_files(request, facts, tree, known, root, f"processpilot {backup_id}")
+
+
+def _copy_files(
+    request: BackupRequest,
+    facts: ClusterFacts,
+    tree: TreeWriter,
+    known: ParentTree | None,
+    root: Path,
+    label: str,
+) -> _Copied:
+    with _backup_mode(request.address, label) as mode:
+        scan = scan_data_directory(root)
+        collected = collect(
+            scan,
+            tree,
+            known,
+            pages_before=mode.start_lsn if facts.data_checksums else None,
+            workers=request.workers or default_workers(),
+            chunk_bytes=tree.chunk_bytes,
+        )
+        stop_lsn, stop_at, backup_label, tablespace_map = mode.stop()
+    return _Copied(
+        collected,
+        scan.tablespaces,
+        mode.timeline,
+        mode.start_lsn,
+        stop_lsn,
+        stop_at,
+        backup_label,
+        tablespace_map,
+        "files",
+    )
+
+
+class _BackupMode:
+    """A server between pg_backup_start and pg_backup_stop, both on one connection."""
+
+    def __init__(self, connection: psycopg.Connection, label: str) -> None:
+        self._connection = connection
+        row = connection.execute(
+            "select pg_backup_start(%s, fast => true)::text", [label]
+        ).fetchone()
+        # pg_backup_start has just made a checkpoint; its timeline is the backup's.
+        control = connection.execute("select timeline_id from pg_control_checkpoint()").fetchone()
+        assert row is not None and control is not None
+        self.start_lsn = Lsn.parse(str(row[0]))
+        self.timeline = int(control[0])
+
+    def stop(self) -> tuple[Lsn, datetime, str, str]:
+        """Return the stop LSN, the server's time, backup_label and tablespace_map as given."""
+        row = self._connection.execute(
+            "select lsn::text, clock_timestamp(), labelfile, spcmapfile"
+            " from pg_backup_stop(wait_for_archive => false)"
+        ).fetchone()
+        assert row is not None
+        return Lsn.parse(str(row[0])), row[1], str(row[2]), str(row[3] or "")
+
+
+@contextmanager
+def _backup_mode(address: ServerAddress, label: str) -> Iterator[_BackupMode]:
+    """Hold the server in backup mode; closing the connection early ends it without a backup."""
+    with address.session() as connection:
+        yield _BackupMode(connection, label)
+
+
+def wait_for_wal(
+    repository: Repository, facts: ClusterFacts, copied: _Copied, surroundings: Surroundings
+) -> None:
+    """Return when all log from the backup's start to its stop is in the repository."""
+    archive = WalArchive(repository, facts.wal_segment_bytes)
+    deadline = surroundings.clock.monotonic() + WAL_WAIT_S
+    while True:
+        surroundings.ship()
+        history = archive.history(copied.timeline)
+        chain = resolve_chain(archive.inventory(), history, copied.start_lsn)
+        if chain.covers(copied.stop_lsn):
+            return
+        surroundings.progress("wait for log", int(chain.end), int(copied.stop_lsn))
+        if surroundings.clock.monotonic() > deadline:
+            stuck = Segment.containing(chain.end, copied.timeline, facts.wal_segment_bytes)
+            raise GapError(
+                f"the log reached {chain.end} of {copied.stop_lsn} within {WAL_WAIT_S:.0f} s",
+                segment=stuck.name,
+                hint="Run `processpilot check` to see whether the log is being received.",
+            )
+        surroundings.clock.sleep(0.2)
+
+
+def default_workers() -> int:
+    """Return how many threads read: one per core, at least 2 and at most 8."""
+    return min(8, max(2, os.cpu_count() or 2))
+
+
+def _outside_config(facts: ClusterFacts) -> dict[str, str]:
+    """Return the configuration files that live outside the data directory, by path."""
+    found: dict[str, str] = {}
+    for key in ("config_file", "hba_file", "ident_file"):
+        path = Path(facts.settings.get(key, ""))
+        if not path.is_absolute() or path.is_relative_to(facts.data_directory):
+            continue
+        try:
+            found[str(path)] = path.read_text()
+        except (OSError, UnicodeDecodeError):
+            continue
+    return found

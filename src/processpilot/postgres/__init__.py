@@ -1,0 +1,1 @@
+"""PostgreSQL itself: its values, formats and programs; nothing of backups or plans."""

@@ -1,0 +1,125 @@
+"""Reaching a server: addresses that hide their password, connections, client programs.
+
+Vendor exceptions end here: what psycopg raises while connecting or asking becomes
+UnavailableError or RefusedError.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from processpilot.errors import RefusedError, UnavailableError, UsageError
+
+CONNECT_TIMEOUT_S = 5
+
+
+@dataclass(frozen=True, slots=True)
+class ServerAddress:
+    """Where a server listens and as whom to log in; the password stays out of every text."""
+
+    conninfo: str
+    password: str | None = field(default=None, repr=False)
+
+    @classmethod
+    def parse(cls, dsn: str, password: str | None = None) -> ServerAddress:
+        """Return the address in `dsn` (URI or keywords), its password, if any, split off."""
+        try:
+            parts = conninfo_to_dict(dsn)
+        except psycopg.ProgrammingError as error:
+            raise UsageError(
+                "the connection string is malformed",
+                hint="Write it as postgresql://user@host:port/database.",
+            ) from error
+        inside = parts.pop("password", None)
+        return cls(make_conninfo("", **parts), password if inside is None else str(inside))
+
+    def with_options(self, **options: str | int) -> ServerAddress:
+        """Return the same address with connection parameters replaced."""
+        return ServerAddress(make_conninfo(self.conninfo, **options), self.password)
+
+    @property
+    def shown(self) -> str:
+        """The address as people read it, without a secret."""
+        parts = conninfo_to_dict(self.conninfo)
+        host = parts.get("host") or parts.get("hostaddr") or "local socket"
+        return f"{host}:{parts.get('port') or 5432}/{parts.get('dbname') or ''}"
+
+    def connect(self, *, autocommit: bool = True) -> psycopg.Connection:
+        """Return a new connection; UnavailableError when the server cannot be reached."""
+        options = {"connect_timeout": str(CONNECT_TIMEOUT_S)} | {
+            key: str(value) for key, value in conninfo_to_dict(self.conninfo).items()
+        }
+        if self.password is not None:
+            options["password"] = self.password
+        try:
+            return psycopg.connect(make_conninfo("", **options), autocommit=autocommit)
+        except psycopg.OperationalError as error:
+            raise _connect_error(self, error) from error
+
+    @contextmanager
+    def session(self) -> Iterator[psycopg.Connection]:
+        """Yield a connection in autocommit, closed afterwards; errors of the server translated."""
+        with self.connect() as connection, translated(self.shown):
+            yield connection
+
+    def environment(self, secrets_dir: Path) -> Mapping[str, str]:
+        """Return the environment for a client program; a password goes by a 0600 file, not here."""
+        environment = {key: value for key, value in os.environ.items() if key != "PGPASSWORD"}
+        environment["PGCONNECT_TIMEOUT"] = str(CONNECT_TIMEOUT_S)
+        if self.password is not None:
+            escaped = self.password.replace("\\", "\\\\").replace(":", "\\:")
+            secrets_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+            path = secrets_dir / "pgpass"
+            temporary = secrets_dir / f".pgpass.{os.getpid()}"
+            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            with os.fdopen(descriptor, "w") as file:
+                file.write(f"*:*:*:*:{escaped}\n")
+            temporary.replace(path)
+            environment["PGPASSFILE"] = str(path)
+        return environment
+
+
+def _connect_error(address: ServerAddress, error: psycopg.OperationalError) -> Exception:
+    text = " ".join(str(error).split())
+    if address.password:
+        text = text.replace(address.password, "***")
+    if "password authentication failed" in text or "no password supplied" in text:
+        return RefusedError(
+            f"{address.shown} refuses the login",
+            hint="Check database.dsn and the file that database.password names.",
+        )
+    return UnavailableError(
+        f"cannot connect to {address.shown}: {text}",
+        hint="Check that the server runs and that the address is right.",
+        transient=True,
+    )
+
+
+@contextmanager
+def translated(shown: str) -> Iterator[None]:
+    """Translate what psycopg raises inside the block; `shown` names the server."""
+    try:
+        yield
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise RefusedError(
+            f"{shown} denies it: {_primary(error)}",
+            hint="Use a superuser, or a role with REPLICATION that is a member of pg_monitor "
+            "and may execute pg_backup_start and pg_backup_stop.",
+        ) from error
+    except psycopg.OperationalError as error:
+        raise UnavailableError(
+            f"the connection to {shown} failed: {_primary(error)}", transient=True
+        ) from error
+    except psycopg.Error as error:
+        raise UnavailableError(f"{shown} answered: {_primary(error)}") from error
+
+
+def _primary(error: psycopg.Error) -> str:
+    return error.diag.message_primary or " ".join(str(error).split()) or type(error).__name__

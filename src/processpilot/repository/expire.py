@@ -1,0 +1,194 @@
+"""Expiring backups: decide by policy, print the operation plan, carry it out.
+
+Nothing that a kept backup refers to is removed. A backup that a running one is comparing itself
+with is pinned and stays. Packs are dropped when no kept backup refers to any blob in them; log is
+dropped when it lies before the continuous window and outside every kept backup.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from processpilot.errors import NotFoundError
+from processpilot.postgres.wal import Segment
+from processpilot.repository.blob import BackupId, packs_in, refs_in
+from processpilot.repository.manifest import Manifest
+from processpilot.repository.repository import BACKUPS, Repository
+from processpilot.repository.retention import RetentionDecision, RetentionPolicy, decide_retention
+from processpilot.repository.tree import Directory, file_chunks
+from processpilot.repository.wal import WalArchive, WalInventory
+
+PINS = "pins/"
+EXPIRING = "expiring/"
+FLOORS = "floors/"
+
+# A backup that runs longer than this has died without removing its pin.
+PIN_LIFETIME = timedelta(days=7)
+
+
+@dataclass(frozen=True, slots=True)
+class ExpirePlan:
+    """What an expiry is about to remove, and why the rest stays."""
+
+    decision: RetentionDecision
+    pinned: tuple[BackupId, ...]
+    backups: tuple[BackupId, ...]
+    packs: tuple[str, ...]
+    pack_bytes: int
+    segments: tuple[Segment, ...]
+    tails: tuple[Segment, ...]
+    floor: int | None
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to do."""
+        return not (self.backups or self.packs or self.segments or self.tails)
+
+
+def plan_expiry(repository: Repository, policy: RetentionPolicy, now: datetime) -> ExpirePlan:
+    """Return what `policy` lets go; changes nothing."""
+    manifests = {manifest.backup_id: manifest for manifest in repository.manifests()}
+    decision = decide_retention(list(manifests), policy)
+    pins = read_pins(repository, now)
+    pinned = tuple(backup for backup in decision.expired if backup in pins.values())
+    going = tuple(backup for backup in decision.expired if backup not in pinned)
+    staying = [manifest for backup, manifest in manifests.items() if backup not in going]
+    packs = _loose_packs(repository, staying, running=pins.keys())
+    segments, tails, floor = _loose_log(repository, staying, decision)
+    return ExpirePlan(
+        decision,
+        pinned,
+        going,
+        tuple(packs),
+        sum(packs.values()),
+        segments,
+        tails,
+        floor,
+    )
+
+
+def execute_expiry(repository: Repository, plan: ExpirePlan, now: datetime) -> ExpirePlan:
+    """Carry out `plan`; return what was really removed, which is less when a backup got pinned.
+
+    Interrupted at any moment, the repository stays whole and the next expiry finishes the work.
+    """
+    store = repository.store
+    for backup in plan.backups:
+        store.put(f"{EXPIRING}{backup}", b"")
+    try:
+        pins = set(read_pins(repository, now).values())
+        now_pinned = {backup for backup in plan.backups if backup in pins}
+        removed = tuple(backup for backup in plan.backups if backup not in now_pinned)
+        if plan.floor is not None and not now_pinned:
+            _record_floor(repository, plan.floor)
+        for backup in removed:
+            store.delete(f"{BACKUPS}{backup}")
+    finally:
+        for backup in plan.backups:
+            store.delete(f"{EXPIRING}{backup}")
+    if now_pinned:
+        return ExpirePlan(plan.decision, tuple(now_pinned), removed, (), 0, (), (), None)
+    for name in plan.packs:
+        store.delete(name)
+    if plan.segments or plan.tails:
+        archive = WalArchive(repository, _segment_bytes(plan))
+        for segment in plan.segments:
+            archive.delete_segment(segment)
+        for segment in plan.tails:
+            archive.drop_tail(segment)
+    return plan
+
+
+def _segment_bytes(plan: ExpirePlan) -> int:
+    return next(iter(plan.segments or plan.tails)).size_bytes
+
+
+def read_pins(repository: Repository, now: datetime) -> dict[BackupId, BackupId | None]:
+    """Return every running backup and the older one it refers to."""
+    pins: dict[BackupId, BackupId | None] = {}
+    for info in repository.store.list(PINS):
+        backup = BackupId.parse(info.name.removeprefix(PINS))
+        if now - backup.began_at > PIN_LIFETIME:
+            continue
+        try:
+            document = json.loads(repository.get_object(info.name))
+        except NotFoundError:
+            continue
+        parent = document.get("parent")
+        pins[backup] = None if parent is None else BackupId.parse(str(parent))
+    return pins
+
+
+def referenced_packs(repository: Repository, manifest: Manifest) -> set[str]:
+    """Return the names of every pack that one backup needs."""
+    names: set[str] = set()
+    for entry in manifest.directories:
+        names.add(entry.node.pack.object_name)
+        for file in Directory.from_json(repository.read_blob(entry.node)).files:
+            if file.leaves is not None:
+                names |= {ref.pack.object_name for ref in refs_in(file.leaves)}
+            for chunks in file_chunks(repository, file):
+                names |= {pack.object_name for pack in packs_in(chunks)}
+    return names
+
+
+def _loose_packs(
+    repository: Repository, staying: Iterable[Manifest], running: Collection[BackupId]
+) -> dict[str, int]:
+    """Return packs (name, bytes) that neither a staying nor a running backup has a use for."""
+    needed: set[str] = set()
+    for manifest in staying:
+        needed |= referenced_packs(repository, manifest)
+    loose = {}
+    for info in repository.store.list("packs/"):
+        writer = BackupId.parse(info.name.split("/")[1])
+        if info.name not in needed and writer not in running:
+            loose[info.name] = info.size_bytes
+    return loose
+
+
+def _loose_log(
+    repository: Repository, staying: list[Manifest], decision: RetentionDecision
+) -> tuple[tuple[Segment, ...], tuple[Segment, ...], int | None]:
+    """Return segments and tails that no kept window needs, and the window's first number.
+
+    The window runs from the oldest of the `last` backups kept; an older backup keeps its own log
+    from start to stop. Numbers are compared over all timelines, so a branch is never cut short.
+    """
+    if not staying or decision.window_begins is None:
+        return (), (), None
+    size = staying[0].cluster.wal_segment_bytes
+    begins = [m.start_lsn for m in staying if m.backup_id >= decision.window_begins]
+    floor = min(begins, default=staying[-1].start_lsn) // size
+    own = {
+        number
+        for manifest in staying
+        for number in range(manifest.start_lsn // size, (manifest.stop_lsn - 1) // size + 1)
+    }
+    inventory: WalInventory = WalArchive(repository, size).inventory()
+    segments = tuple(
+        Segment(timeline, number, size)
+        for timeline, numbers in sorted(inventory.segments.items())
+        for number in sorted(numbers)
+        if number < floor and number not in own
+    )
+    tails = tuple(
+        segment
+        for segment in sorted(inventory.tails)
+        if segment.number < floor and segment.number not in own
+    )
+    return segments, tails, floor if segments or tails else None
+
+
+def _record_floor(repository: Repository, number: int) -> None:
+    """Remember that log before segment `number` was let go on purpose."""
+    repository.store.put(f"{FLOORS}{number:016x}", b"")
+
+
+def wal_floor(repository: Repository) -> int:
+    """Return the first segment number that expiry has not let go of; 0 when nothing was."""
+    floors = [info.name.removeprefix(FLOORS) for info in repository.store.list(FLOORS)]
+    return max((int(floor, 16) for floor in floors), default=0)

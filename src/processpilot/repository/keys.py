@@ -1,0 +1,180 @@
+"""The repository key, wrapped for each recipient; any one of them opens the repository.
+
+A recipient is an age key (X25519) or a passphrase. Wrapping is plain age, so the age tool opens
+a wrapped key too. Rotation rewraps the key and leaves packs alone; it does not revoke somebody
+who already copied the repository key.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pyrage
+
+from processpilot.errors import (
+    ChecksumError,
+    IntegrityError,
+    NotFoundError,
+    RefusedError,
+    UsageError,
+)
+from processpilot.repository.crypto import KEY_BYTES, Keyring
+from processpilot.storage.store import ObjectStore
+
+PREFIX = "keys/"
+_LABEL = re.compile(r"[a-z0-9-]{1,40}")
+
+
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """One holder of the repository: `kind` is age or passphrase, `public` the age recipient."""
+
+    label: str
+    kind: str
+    public: str | None
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Identity:
+    """A secret that unwraps the repository key: an age identity or a passphrase."""
+
+    secret: str
+
+    @property
+    def is_age(self) -> bool:
+        """Whether this is an age identity rather than a passphrase."""
+        return self._age_line() is not None
+
+    def _age_line(self) -> str | None:
+        for line in self.secret.splitlines():
+            if line.strip().startswith("AGE-SECRET-KEY-"):
+                return line.strip()
+        return None
+
+    @property
+    def public(self) -> str | None:
+        """The age recipient that belongs to this identity; None for a passphrase."""
+        line = self._age_line()
+        return None if line is None else str(_parse_age(line).to_public())
+
+    def unwrap(self, kind: str, wrapped: bytes) -> bytes | None:
+        """Return what was wrapped, or None when this secret does not open it."""
+        line = self._age_line()
+        if (line is not None) != (kind == "age"):
+            return None
+        try:
+            if line is not None:
+                return bytes(pyrage.decrypt(wrapped, [_parse_age(line)]))
+            return bytes(pyrage.passphrase.decrypt(wrapped, self.secret))
+        except pyrage.DecryptError:
+            return None
+
+
+def _parse_age(line: str) -> pyrage.x25519.Identity:
+    try:
+        return pyrage.x25519.Identity.from_str(line)
+    except pyrage.IdentityError as error:
+        raise UsageError(
+            "the age identity is malformed", hint="It is one line that begins AGE-SECRET-KEY-1."
+        ) from error
+
+
+def new_identity() -> Identity:
+    """Return a fresh age identity."""
+    return Identity(str(pyrage.x25519.Identity.generate()))
+
+
+def add_recipient(
+    store: ObjectStore, label: str, keyring: Keyring, key: bytes, identity: Identity
+) -> Recipient:
+    """Return the recipient under which `key` is now wrapped for `identity`; durable on return."""
+    if not _LABEL.fullmatch(label):
+        raise UsageError(f'"{label}" is not a key label: use a-z, 0-9 and hyphens')
+    if any(existing.label == label for existing in list_recipients(store)):
+        raise RefusedError(f'a key labelled "{label}" exists already')
+    public = identity.public
+    if public is not None:
+        wrapped = pyrage.encrypt(key, [pyrage.x25519.Recipient.from_str(public)])
+    else:
+        wrapped = pyrage.passphrase.encrypt(key, identity.secret)
+    document = {
+        "label": label,
+        "kind": "age" if public else "passphrase",
+        "public": public,
+        "wrapped": base64.b64encode(wrapped).decode(),
+    }
+    document["mac"] = keyring.authenticate(b"recipient", _canonical(document))
+    store.put(f"{PREFIX}{label}", _canonical(document))
+    return Recipient(label, str(document["kind"]), public)
+
+
+def _canonical(document: Mapping[str, object]) -> bytes:
+    return json.dumps(document, sort_keys=True, separators=(",", ":")).encode()
+
+
+def check_recipients(store: ObjectStore, keyring: Keyring) -> None:
+    """Raise ChecksumError unless every wrapped key is exactly as the key's holder wrote it."""
+    for info in store.list(PREFIX):
+        raw = store.get(info.name)
+        try:
+            document = json.loads(raw)
+            mac = document.pop("mac")
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise ChecksumError(f"{info.name} is not a wrapped key", place=info.name) from error
+        expected = keyring.authenticate(b"recipient", _canonical(document))
+        if mac != expected or raw != _canonical(document | {"mac": mac}):
+            raise ChecksumError(f"{info.name} fails authentication", place=info.name)
+
+
+def list_recipients(store: ObjectStore) -> list[Recipient]:
+    """Return every recipient, sorted by label."""
+    return [recipient for recipient, _ in _stored(store)]
+
+
+def _stored(store: ObjectStore) -> list[tuple[Recipient, bytes]]:
+    found = []
+    for info in store.list(PREFIX):
+        try:
+            document = json.loads(store.get(info.name))
+            wrapped = base64.b64decode(document["wrapped"], validate=True)
+            recipient = Recipient(document["label"], document["kind"], document["public"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise IntegrityError(f"{info.name} is not a wrapped key: {error}") from error
+        found.append((recipient, wrapped))
+    return found
+
+
+def unwrap_key(store: ObjectStore, identity: Identity) -> tuple[Recipient, bytes]:
+    """Return the repository key and the recipient that `identity` opened it as.
+
+    RefusedError when it opens none of them, NotFoundError when there is no wrapped key at all.
+    """
+    stored = _stored(store)
+    if not stored:
+        raise NotFoundError(
+            f"no wrapped key in {store.location}",
+            hint="Check the repository's address; `processpilot init` creates one.",
+        )
+    for recipient, wrapped in stored:
+        if recipient.public is not None and recipient.public != identity.public:
+            continue
+        key = identity.unwrap(recipient.kind, wrapped)
+        if key is not None:
+            if len(key) != KEY_BYTES:
+                raise IntegrityError(f'the key wrapped for "{recipient.label}" has a wrong length')
+            return recipient, key
+    labels = ", ".join(recipient.label for recipient, _ in stored)
+    raise RefusedError(
+        f"the key given opens none of the repository's recipients ({labels})",
+        hint="Give the identity file or passphrase of one of them.",
+    )
+
+
+def new_repository_key() -> bytes:
+    """Return 32 random bytes."""
+    return secrets.token_bytes(KEY_BYTES)

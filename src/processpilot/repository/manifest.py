@@ -1,0 +1,161 @@
+"""Manifests: what a backup is, from the server it was taken from to the root of its tree.
+
+Writing the manifest is what makes a backup exist. It repeats everything a bare machine has to
+know before it restores: versions, settings that recovery insists on, tablespaces, locale and
+collation versions, and the plan that was in force.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    PlainSerializer,
+    ValidationError,
+)
+
+from processpilot.errors import IntegrityError
+from processpilot.postgres.lsn import Lsn
+from processpilot.repository.blob import BackupId, BlobRef, ref_of
+
+
+def _aware(value: datetime) -> datetime:
+    if value.tzinfo is None:
+        raise ValueError("a moment without a time zone")
+    return value
+
+
+def _to_ref(value: object) -> object:
+    if isinstance(value, str):
+        return ref_of(base64.b64decode(value, validate=True))
+    return value
+
+
+Moment = Annotated[datetime, AfterValidator(_aware)]
+LsnField = Annotated[
+    Lsn,
+    BeforeValidator(lambda value: Lsn.parse(value) if isinstance(value, str) else value),
+    PlainSerializer(str),
+]
+BackupIdField = Annotated[
+    BackupId,
+    BeforeValidator(lambda value: BackupId.parse(value) if isinstance(value, str) else value),
+    PlainSerializer(str),
+]
+RefField = Annotated[
+    BlobRef,
+    BeforeValidator(_to_ref),
+    PlainSerializer(lambda ref: base64.b64encode(ref.to_bytes()).decode()),
+]
+
+
+class _Record(BaseModel):
+    """Frozen; fields that a newer release added are ignored when read."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", arbitrary_types_allowed=True)
+
+
+class Collation(_Record):
+    """A database's collation provider and the library version it was built with."""
+
+    database: str
+    provider: str
+    version: str | None
+
+
+class ClusterFacts(_Record):
+    """The server as it was when the backup was taken."""
+
+    system_identifier: int
+    major: int
+    server_version: str
+    wal_segment_bytes: int
+    block_bytes: int
+    data_checksums: bool
+    settings: Mapping[str, str]
+    preload_libraries: tuple[str, ...]
+    extensions: tuple[str, ...]
+    collations: tuple[Collation, ...]
+    data_directory: str
+    databases: tuple[str, ...]
+    superuser: str | None
+
+
+class DirectoryEntry(_Record):
+    """One directory of the backup: path relative to the data directory, "" for its root.
+
+    Tablespaces appear as `pg_tblspc/<oid>` and below. `owner` and `group` are names where the
+    machine knew them.
+    """
+
+    path: str
+    mode: int
+    uid: int
+    gid: int
+    owner: str | None
+    group: str | None
+    node: RefField
+
+
+class Tablespace(_Record):
+    """A tablespace: its OID and the folder it lived in; `inside` when in the data directory."""
+
+    oid: int
+    location: str
+    inside: bool = False
+
+
+class BadPage(_Record):
+    """A page whose checksum was wrong on the source's own disk."""
+
+    path: str
+    block: int
+
+
+class Manifest(_Record):
+    """One backup, complete."""
+
+    format: int = 1
+    backup_id: BackupIdField
+    parent: BackupIdField | None
+    method: str
+    begin_at: Moment
+    end_at: Moment
+    timeline: int
+    start_lsn: LsnField
+    stop_lsn: LsnField
+    stop_at: Moment
+    cluster: ClusterFacts
+    directories: tuple[DirectoryEntry, ...]
+    tablespaces: tuple[Tablespace, ...]
+    backup_label: str
+    tablespace_map: str
+    file_count: int
+    source_bytes: int
+    stored_bytes: int
+    chunk_bytes: int
+    bad_pages: tuple[BadPage, ...] = ()
+    config_files: Mapping[str, str] = {}
+    plan: str | None = None
+    program: str
+
+    def to_json(self) -> bytes:
+        """Return the stored form."""
+        return self.model_dump_json().encode()
+
+    @classmethod
+    def from_json(cls, data: bytes) -> Self:
+        """Return the manifest stored as `data`; IntegrityError when it is malformed."""
+        try:
+            return cls.model_validate_json(data)
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(str(part) for part in first["loc"])
+            raise IntegrityError(f"a manifest is malformed at {place}: {first['msg']}") from error

@@ -1,0 +1,236 @@
+"""The operation plan of a restore: decided before anything is written, printed by a dry run.
+
+What runs is exactly this plan. Targets outside the window and machines that lack something are
+refused here, with what the window is and what is missing.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from processpilot.errors import GapError, NotFoundError, RefusedError
+from processpilot.postgres.binaries import Installation, installation_for
+from processpilot.postgres.cluster import postmaster_of
+from processpilot.postgres.history import TimelineHistory
+from processpilot.postgres.lsn import Lsn
+from processpilot.repository.blob import BackupId
+from processpilot.repository.chain import Chain, resolve_chain
+from processpilot.repository.manifest import Manifest
+from processpilot.repository.repository import Repository
+from processpilot.repository.wal import WalArchive
+from processpilot.restore.logend import find_log_end
+from processpilot.restore.machine import missing_here
+from processpilot.restore.target import RecoveryTarget, TargetKind
+
+# Room for what replay writes besides the restored files: prefetched segments, pg_wal, sort files.
+_SPARE_BYTES = 512 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What can be recovered from one backup: from its stop to the last whole record held."""
+
+    begin_lsn: Lsn
+    begin_at: datetime
+    end_lsn: Lsn
+    end_at: datetime | None
+
+    def __str__(self) -> str:
+        end = "unknown" if self.end_at is None else f"{self.end_at:%Y-%m-%d %H:%M:%S.%f} UTC"
+        return (
+            f"{self.begin_at:%Y-%m-%d %H:%M:%S.%f} UTC ({self.begin_lsn}) to {end} ({self.end_lsn})"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class RestoreRequest:
+    """What is asked for: `backup_id` None lets the target choose."""
+
+    target: RecoveryTarget
+    folder: Path
+    backup_id: BackupId | None = None
+    tablespaces: Mapping[int, Path] = field(default_factory=dict)
+    bin_dirs: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RestorePlan:
+    """Everything a restore will do. `planned_lsn` is where replay has to arrive at least."""
+
+    manifest: Manifest
+    target: RecoveryTarget
+    folder: Path
+    tablespaces: Mapping[int, Path]
+    chain: Chain
+    histories: tuple[TimelineHistory, ...]
+    planned_lsn: Lsn
+    window: Window
+    bytes: int
+    log_bytes: int
+    free_bytes: int
+    installation: Installation
+    warnings: tuple[str, ...]
+
+    @property
+    def staging(self) -> Path:
+        """The folder beside the target that holds log on its way and the scratch server's files."""
+        return self.folder.with_name(f".{self.folder.name}.processpilot")
+
+
+def plan_restore(repository: Repository, request: RestoreRequest) -> RestorePlan:
+    """Return what a restore would do; RefusedError, GapError or NotFoundError when it cannot."""
+    _check_folder(request.folder)
+    candidates = _candidates(repository, request)
+    size = candidates[-1].cluster.wal_segment_bytes
+    archive = WalArchive(repository, size)
+    inventory = archive.inventory()
+    timeline = request.target.timeline or inventory.newest_timeline
+    history = archive.history(timeline)
+    manifest = _choose(candidates, history, request.target)
+    chain = resolve_chain(inventory, history, manifest.start_lsn)
+    if not chain.covers(manifest.stop_lsn):
+        raise GapError(
+            f"the log of backup {manifest.backup_id} ends at {chain.end}, "
+            f"its stop is {manifest.stop_lsn}",
+            segment=chain.missing.name if chain.missing else str(chain.end),
+            hint="Run `processpilot backup verify`; an older backup may be whole.",
+        )
+    installation = installation_for(manifest.cluster.major, request.bin_dirs)
+    log_end = find_log_end(archive, chain, installation)
+    window = Window(manifest.stop_lsn, manifest.stop_at, log_end.lsn, log_end.last_commit_at)
+    planned = _planned_lsn(manifest, request.target, window, chain)
+    warnings = [*missing_here(manifest, installation)]
+    if chain.missing is not None:
+        warnings.append(f"the log breaks at {chain.missing.name}; later log cannot be used")
+    free = _free_bytes(request.folder)
+    _check_space(manifest, request.folder, free)
+    return RestorePlan(
+        manifest=manifest,
+        target=request.target,
+        folder=request.folder,
+        tablespaces=_place_tablespaces(manifest, request),
+        chain=chain,
+        histories=tuple(archive.history(number) for number in sorted(inventory.histories)),
+        planned_lsn=planned,
+        window=window,
+        bytes=manifest.source_bytes,
+        log_bytes=int(log_end.lsn - manifest.start_lsn),
+        free_bytes=free,
+        installation=installation,
+        warnings=tuple(warnings),
+    )
+
+
+def _check_folder(folder: Path) -> None:
+    if not folder.is_absolute():
+        raise RefusedError(f"the target {folder} is not an absolute path")
+    if (pid := postmaster_of(folder)) is not None:
+        raise RefusedError(
+            f"a server (pid {pid}) runs in {folder}",
+            hint="Restore into another folder; a running server is never touched.",
+        )
+    if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
+        raise RefusedError(f"the target {folder} is not a folder")
+    if folder.is_dir() and (first := next(folder.iterdir(), None)) is not None:
+        raise RefusedError(
+            f"the target {folder} is not empty: it holds {first.name}",
+            hint="Give an empty or a new folder; a restore never overwrites.",
+        )
+
+
+def _candidates(repository: Repository, request: RestoreRequest) -> list[Manifest]:
+    if request.backup_id is not None:
+        return [repository.manifest(request.backup_id)]
+    manifests = repository.manifests()
+    if not manifests:
+        raise NotFoundError(
+            f"no backup in {repository.store.location}",
+            hint="Run `processpilot backup create` on the database's host.",
+        )
+    return manifests
+
+
+def _choose(
+    candidates: list[Manifest], history: TimelineHistory, target: RecoveryTarget
+) -> Manifest:
+    """Return the newest backup from which the target can be reached on that timeline."""
+    on_timeline = [m for m in candidates if history.contains(m.timeline, m.stop_lsn)]
+    if not on_timeline:
+        raise RefusedError(
+            f"no backup leads to timeline {history.timeline}",
+            hint="Name another timeline with --timeline, or another backup with --backup.",
+        )
+    time, lsn = target.time, target.lsn
+    reachable = [
+        m
+        for m in on_timeline
+        if (time is None or m.stop_at <= time) and (lsn is None or m.stop_lsn <= lsn)
+    ]
+    if not reachable:
+        oldest = on_timeline[0]
+        raise RefusedError(
+            f"{target} lies before the first backup that could reach it "
+            f"({oldest.stop_at:%Y-%m-%d %H:%M:%S.%f} UTC, {oldest.stop_lsn})",
+            hint="Choose a later moment; `processpilot status` shows the window.",
+        )
+    return reachable[-1]
+
+
+def _planned_lsn(manifest: Manifest, target: RecoveryTarget, window: Window, chain: Chain) -> Lsn:
+    """Return where replay has to arrive; RefusedError when the target lies outside the window."""
+    after = None
+    if target.time is not None and (window.end_at is None or target.time > window.end_at):
+        after = str(target)
+    if target.lsn is not None and target.lsn > window.end_lsn:
+        after = str(target)
+    if after is not None:
+        gap = "" if chain.missing is None else f"; segment {chain.missing.name} is missing"
+        raise RefusedError(
+            f"{after} lies outside the window of backup {manifest.backup_id}: {window}{gap}",
+            hint="Choose a moment inside the window, or `latest`.",
+        )
+    if target.kind is TargetKind.LATEST:
+        return window.end_lsn
+    if target.lsn is not None and target.inclusive:
+        return target.lsn
+    return manifest.stop_lsn
+
+
+def _place_tablespaces(manifest: Manifest, request: RestoreRequest) -> Mapping[int, Path]:
+    """Return where each tablespace outside the data directory goes: beside the target."""
+    default = request.folder.with_name(f"{request.folder.name}-tablespaces")
+    placed: dict[int, Path] = {}
+    for space in manifest.tablespaces:
+        if space.inside:
+            continue
+        path = request.tablespaces.get(space.oid, default / str(space.oid))
+        if path.is_dir() and any(path.iterdir()):
+            raise RefusedError(
+                f"the folder {path} for tablespace {space.oid} is not empty",
+                hint="Give another one with --tablespace OID=FOLDER.",
+            )
+        placed[space.oid] = path
+    return placed
+
+
+def _free_bytes(folder: Path) -> int:
+    existing = folder
+    while not existing.exists():
+        existing = existing.parent
+    if not os.access(existing, os.W_OK):
+        raise RefusedError(f"cannot write in {existing}")
+    return shutil.disk_usage(existing).free
+
+
+def _check_space(manifest: Manifest, folder: Path, free: int) -> None:
+    needed = manifest.source_bytes + _SPARE_BYTES
+    if needed > free:
+        raise RefusedError(
+            f"the restore needs {needed} bytes in {folder.parent}, {free} are free",
+            hint="Free space, or restore into a folder on another disk.",
+        )
