@@ -26,7 +26,7 @@ from processpilot.errors import ChecksumError, IntegrityError, RefusedError, Una
 from processpilot.postgres.connection import ServerAddress
 from processpilot.postgres.layout import excludes_file
 from processpilot.postgres.lsn import Lsn
-from processpilot.repository.manifest import DirectoryEntry
+from processpilot.repository.manifest import UNKNOWN_ID, DirectoryEntry
 from processpilot.repository.tree import CHUNKS_PER_LEAF, FileEntry
 
 _LABEL = "backup_label"
@@ -266,7 +266,7 @@ class _Archives:
 
     def _store_file(self, member: tarfile.TarInfo, path: str, content: IO[bytes]) -> None:
         rows = b"".join(self._rows(self._writer, path, content))
-        file = FoundFile(path, member.size, member.mode, member.uid, member.gid)
+        file = FoundFile(path, member.size, member.mode, UNKNOWN_ID, UNKNOWN_ID)
         entry = self._tree.add_file(file, rows, None)
         self._files[path.rpartition("/")[0]].append(entry)
         self.file_count += 1
@@ -289,7 +289,12 @@ class _Archives:
         return tuple(
             self._tree.add_directory(
                 FoundDirectory(
-                    path, info.mode, info.uid, info.gid, (), tuple(sorted(self._links[path]))
+                    path,
+                    info.mode,
+                    UNKNOWN_ID,
+                    UNKNOWN_ID,
+                    (),
+                    tuple(sorted(self._links[path])),
                 ),
                 sorted(self._files[path], key=lambda entry: entry.name),
             )

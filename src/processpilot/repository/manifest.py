@@ -88,11 +88,16 @@ class ClusterFacts(_Record):
     superuser: str | None
 
 
+# The server's own user id says nothing on another machine, so a backup that came over the
+# replication protocol does not record it.
+UNKNOWN_ID = -1
+
+
 class DirectoryEntry(_Record):
     """One directory of the backup: path relative to the data directory, "" for its root.
 
     Tablespaces appear as `pg_tblspc/<oid>` and below. `owner` and `group` are names where the
-    machine knew them.
+    machine knew them; ids are UNKNOWN_ID where nobody could tell.
     """
 
     path: str

@@ -20,7 +20,7 @@ from processpilot.errors import IntegrityError, UnavailableError
 from processpilot.parallel import run_all
 from processpilot.progress import Progress
 from processpilot.repository.blob import BlobRef, PackId, refs_in
-from processpilot.repository.manifest import DirectoryEntry, Manifest
+from processpilot.repository.manifest import UNKNOWN_ID, DirectoryEntry, Manifest
 from processpilot.repository.repository import Repository
 from processpilot.repository.tree import (
     CHUNKS_PER_LEAF,
@@ -118,7 +118,14 @@ class FileWriter:
                 offset += ref.raw_bytes
 
     def _owner(self, entry: DirectoryEntry) -> tuple[int, int]:
-        """Return who owns a folder here: the recorded names if known, otherwise the numbers."""
+        """Return who owns a folder here.
+
+        The recorded names if this machine knows them, otherwise the recorded numbers, otherwise
+        whoever owns the folder in which the target lies.
+        """
+        if entry.uid == UNKNOWN_ID:
+            status = self._root.parent.stat()
+            return status.st_uid, status.st_gid
         return _user(entry.owner, entry.uid), _group(entry.group, entry.gid)
 
     def _make_folder(self, entry: DirectoryEntry) -> None:
