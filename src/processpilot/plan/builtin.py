@@ -1,0 +1,148 @@
+"""The plans we write ourselves: for any database (`init`), and for the application ProcessPilot.
+
+Both carry the scenario "database-failure". The second has the five components, objectives and
+roles of the disaster recovery runbook this product started from.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+_RESOURCES = Path(__file__).with_name("builtin")
+SCHEMA_LINE = "# yaml-language-server: $schema=processpilot.schema.json\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Basics:
+    """What every plan says first: the server, the repository and how both are reached."""
+
+    name: str
+    dsn: str
+    repository_url: str
+    password: str | None = None
+    data_dir: str | None = None
+    bin_dir: str | None = None
+    superuser: str = "postgres"
+    identity: str = "file:.processpilot/secrets/operator.key"
+    escrow: str | None = None
+    storage: Mapping[str, str | bool] = field(default_factory=dict)
+    mode: str = "asynchronous"
+    tail_interval: str = "2s"
+    heartbeat: bool = True
+    autonomy: str = "approve"
+
+
+@dataclass(frozen=True, slots=True)
+class ApplicationPlaces:
+    """Where the application ProcessPilot runs: its address, its supervisor, the load's ledger."""
+
+    url: str
+    supervisor: str
+    password: str
+    ledger: str | None = None
+    probe_every: str = "2s"
+
+
+def starter_plan(basics: Basics) -> str:
+    """Return the text of a plan for one database about whose application nothing is known."""
+    return "".join(
+        (
+            _resource("head.yaml"),
+            _basics_text(basics),
+            _resource("database-only.yaml"),
+            _resource("team.yaml"),
+            _resource("database-failure.yaml")
+            .replace("\n      - {probe: api.health", "\n      # - {probe: api.health")
+            .replace(
+                "\n      - {probe: api.authentication", "\n      # - {probe: api.authentication"
+            ),
+            _resource("validation-starter.yaml"),
+        )
+    )
+
+
+def application_plan(basics: Basics, places: ApplicationPlaces) -> str:
+    """Return the text of the plan for the application ProcessPilot."""
+    values = {
+        "url": places.url,
+        "supervisor": places.supervisor,
+        "password": places.password,
+        "every": places.probe_every,
+    }
+    text = "".join(
+        (
+            _resource("head.yaml"),
+            _basics_text(basics),
+            _fill(_resource("components.yaml"), values),
+            _resource("team.yaml"),
+            _resource("database-failure.yaml"),
+            _fill(_resource("validation.yaml"), values),
+        )
+    )
+    if places.ledger is not None:
+        text += _fill(_resource("ledger.yaml"), {"ledger": places.ledger})
+    return text
+
+
+def _fill(text: str, values: Mapping[str, str]) -> str:
+    """Replace every <name> by its value, quoted as YAML."""
+    for name, value in values.items():
+        text = text.replace(f'"<{name}>', f'"{_inner(value)}')
+    return text
+
+
+def _inner(value: str) -> str:
+    return json.dumps(value)[1:-1]
+
+
+def _basics_text(basics: Basics) -> str:
+    lines = [
+        f"name: {_quoted(basics.name)}",
+        "# approve: a person agrees before the swap; act: nobody is asked",
+        f"autonomy: {basics.autonomy}",
+        "",
+        "database:",
+        f"  dsn: {_quoted(basics.dsn)}",
+        *_optional("  password", basics.password),
+        *_optional("  data_dir", basics.data_dir),
+        *_optional("  bin_dir", basics.bin_dir),
+        f"  superuser: {_quoted(basics.superuser)}",
+        "",
+        "repository:",
+        f"  url: {_quoted(basics.repository_url)}",
+        *_storage(basics.storage),
+        f"  identity: {_quoted(basics.identity)}",
+        *_optional("  escrow", basics.escrow),
+        "",
+        "protection:",
+        f"  mode: {basics.mode}  # synchronous: commits wait until the receiver has them",
+        f"  tail_interval: {basics.tail_interval}",
+        f"  heartbeat: {json.dumps(basics.heartbeat)}",
+        "",
+        "backup:",
+        '  schedule: "0 3 * * *"',
+        "  retention: {last: 7, daily: 14, weekly: 8, monthly: 12}",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _optional(key: str, value: str | None) -> Sequence[str]:
+    return () if value is None else (f"{key}: {_quoted(value)}",)
+
+
+def _storage(options: Mapping[str, str | bool]) -> Sequence[str]:
+    if not options:
+        return ()
+    return ("  options:", *(f"    {key}: {json.dumps(value)}" for key, value in options.items()))
+
+
+def _quoted(value: str) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _resource(name: str) -> str:
+    return (_RESOURCES / name).read_text()
