@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from typing import IO, cast
 
 from psycopg import pq
-from psycopg.pq.abc import PGconn, PGresult
 from psycopg.conninfo import make_conninfo
+from psycopg.pq.abc import PGconn, PGresult
 
 from processpilot.backup.chunks import WINDOW_BYTES, ChunkWriter
 from processpilot.backup.collect import Collected, TreeWriter

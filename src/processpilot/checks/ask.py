@@ -72,7 +72,7 @@ def query_scalar(address: ServerAddress, query: str, timeout_s: float) -> str | 
     limit_ms = max(1, int(timeout_s * 1000))
     options = f"-c statement_timeout={limit_ms} -c default_transaction_read_only=on"
     limited = address.with_options(connect_timeout=max(2, round(timeout_s)), options=options)
-    with psycopg.connect(limited.conninfo, password=address.password or "") as connection:
+    with psycopg.connect(limited.conninfo, password=address.password) as connection:
         row = connection.execute(query.encode()).fetchone()
     if row is None or row[0] is None:
         return None

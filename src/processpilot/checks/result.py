@@ -8,11 +8,15 @@ from enum import StrEnum
 
 
 class Outcome(StrEnum):
-    """Passed, failed, or unknown: it could not be asked, which is never green."""
+    """Passed, failed, unknown (could not be asked), skipped (does not apply here, with a reason).
+
+    Only passed is green.
+    """
 
     PASSED = "passed"
     FAILED = "failed"
     UNKNOWN = "unknown"
+    SKIPPED = "skipped"
 
 
 @dataclass(frozen=True, slots=True)

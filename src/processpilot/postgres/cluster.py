@@ -224,3 +224,20 @@ def _working_folders() -> Iterator[tuple[int, str]]:
             continue
         with contextlib.suppress(OSError):
             yield int(entry.name), str(Path(f"/proc/{entry.name}/cwd").readlink())
+
+
+def unseen_servers() -> list[int]:
+    """Return live PostgreSQL processes whose working folder this account may not see."""
+    found = []
+    for entry in os.scandir("/proc"):
+        if not entry.name.isdigit():
+            continue
+        try:
+            Path(f"/proc/{entry.name}/cwd").readlink()
+        except PermissionError:
+            with contextlib.suppress(OSError):
+                if Path(f"/proc/{entry.name}/comm").read_text().strip() == "postgres":
+                    found.append(int(entry.name))
+        except OSError:
+            continue
+    return sorted(found)

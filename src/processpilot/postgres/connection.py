@@ -7,6 +7,7 @@ UnavailableError or RefusedError.
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -123,3 +124,37 @@ def translated(shown: str) -> Iterator[None]:
 
 def _primary(error: psycopg.Error) -> str:
     return error.diag.message_primary or " ".join(str(error).split()) or type(error).__name__
+
+
+def database_of(address: ServerAddress) -> str:
+    """Return the name of the database an address leads to."""
+    parts = conninfo_to_dict(address.conninfo)
+    return str(parts.get("dbname") or parts.get("user") or "postgres")
+
+
+def listener_of(address: ServerAddress) -> str | None:
+    """Return the host and port, or socket, that still accepts connections; None when refused.
+
+    UnavailableError when that cannot be found out: no answer is not a refusal.
+    """
+    parts = conninfo_to_dict(address.conninfo)
+    port = int(parts.get("port") or 5432)
+    for host in str(parts.get("hostaddr") or parts.get("host") or "/tmp").split(","):  # noqa: S108
+        try:
+            if host.startswith("/"):
+                shown = f"{host}/.s.PGSQL.{port}"
+                with socket.socket(socket.AF_UNIX) as link:
+                    link.settimeout(CONNECT_TIMEOUT_S)
+                    link.connect(shown)
+            else:
+                shown = f"{host}:{port}"
+                socket.create_connection((host, port), timeout=CONNECT_TIMEOUT_S).close()
+        except (ConnectionRefusedError, FileNotFoundError):
+            continue
+        except OSError as error:
+            raise UnavailableError(
+                f"{shown} neither accepts nor refuses: {error}",
+                hint="Unreachable is not dead; find out on that machine, then retry.",
+            ) from error
+        return shown
+    return None

@@ -82,9 +82,15 @@ class RestorePlan:
         return self.folder.with_name(f".{self.folder.name}.processpilot")
 
 
-def plan_restore(repository: Repository, request: RestoreRequest) -> RestorePlan:
-    """Return what a restore would do; RefusedError, GapError or NotFoundError when it cannot."""
-    _check_folder(request.folder)
+def plan_restore(
+    repository: Repository, request: RestoreRequest, *, resuming: bool = False
+) -> RestorePlan:
+    """Return what a restore would do; RefusedError, GapError or NotFoundError when it cannot.
+
+    With `resuming` the folder may hold what an earlier call of the same restore wrote.
+    """
+    if not resuming:
+        _check_folder(request.folder)
     candidates = _candidates(repository, request)
     size = candidates[-1].cluster.wal_segment_bytes
     archive = WalArchive(repository, size)
@@ -108,12 +114,13 @@ def plan_restore(repository: Repository, request: RestoreRequest) -> RestorePlan
     if chain.missing is not None:
         warnings.append(f"the log breaks at {chain.missing.name}; later log cannot be used")
     free = _free_bytes(request.folder)
-    _check_space(manifest, request.folder, free)
+    if not resuming:
+        _check_space(manifest, request.folder, free)
     return RestorePlan(
         manifest=manifest,
         target=request.target,
         folder=request.folder,
-        tablespaces=_place_tablespaces(manifest, request),
+        tablespaces=_place_tablespaces(manifest, request, resuming=resuming),
         chain=chain,
         histories=tuple(archive.history(number) for number in sorted(inventory.histories)),
         planned_lsn=planned,
@@ -201,7 +208,9 @@ def _planned_lsn(manifest: Manifest, target: RecoveryTarget, window: Window, cha
     return manifest.stop_lsn
 
 
-def _place_tablespaces(manifest: Manifest, request: RestoreRequest) -> Mapping[int, Path]:
+def _place_tablespaces(
+    manifest: Manifest, request: RestoreRequest, *, resuming: bool
+) -> Mapping[int, Path]:
     """Return where each tablespace outside the data directory goes: beside the target."""
     default = request.folder.with_name(f"{request.folder.name}-tablespaces")
     placed: dict[int, Path] = {}
@@ -209,7 +218,7 @@ def _place_tablespaces(manifest: Manifest, request: RestoreRequest) -> Mapping[i
         if space.inside:
             continue
         path = request.tablespaces.get(space.oid, default / str(space.oid))
-        if path.is_dir() and any(path.iterdir()):
+        if not resuming and path.is_dir() and any(path.iterdir()):
             raise RefusedError(
                 f"the folder {path} for tablespace {space.oid} is not empty",
                 hint="Give another one with --tablespace OID=FOLDER.",

@@ -1,0 +1,283 @@
+"""The agent: one process that protects a cluster, watches it, and leads its recovery.
+
+It holds the leases "controller" and "stream" for as long as it lives; a second one is refused.
+The main thread carries out runs; everything else has threads of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC
+from types import TracebackType
+from typing import Self
+
+from processpilot.agent.backups import backup_is_due, expire_now, take_backup
+from processpilot.backup.protection import Protection, StreamState
+from processpilot.checks.hysteresis import Health
+from processpilot.checks.symptoms import Match
+from processpilot.errors import ProcessPilotError, RefusedError
+from processpilot.evidence.report import build_report
+from processpilot.evidence.store import store_report
+from processpilot.evidence.versions import versions
+from processpilot.incident.begin import find_scenario, request_run
+from processpilot.incident.record import (
+    Declaration,
+    answer,
+    declare,
+    open_incident,
+    read_incident,
+    resolve,
+)
+from processpilot.incident.watch import Watch
+from processpilot.journal.event import JsonValue
+from processpilot.journal.lease import Lease, acquire_lease
+from processpilot.plan.scenario import ActionName
+from processpilot.progress import silent
+from processpilot.recovery.look import StillAnswersError
+from processpilot.runbook.people import abort
+from processpilot.runbook.runner import Observer, begin_run, read_run, run_ids
+from processpilot.runbook.state import RunState
+from processpilot.runbook.step import StepOutcome
+from processpilot.wiring.wired import Wired
+
+CONTROLLER = "controller"
+STREAM = "stream"
+STATUS_FILE = "agent.json"
+BY_AGENT = "the agent"
+_LOOP_S = 0.25
+_STATUS_S = 1.0
+_SCHEDULE_S = 5.0
+_AGAIN_S = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class Duties:
+    """What an agent does besides carrying out runs and streaming."""
+
+    watch: bool
+    schedule: bool
+
+
+class Agent:
+    """Enter it to take the leases and start the stream; `serve` or `lead` then does the work."""
+
+    def __init__(self, wired: Wired, duties: Duties, observer: Observer) -> None:
+        self._wired = wired
+        self._duties = duties
+        self._observer = observer
+        self._stack = ExitStack()
+        self._stopping = threading.Event()
+        self._threads: list[threading.Thread] = []
+        self._lease: Lease | None = None
+        self._protection: Protection | None = None
+        self._watch: Watch | None = None
+        self._declaring = threading.Lock()
+
+    def __enter__(self) -> Self:
+        wired = self._wired
+        try:
+            self._lease = self._stack.enter_context(
+                acquire_lease(wired.journal, CONTROLLER, wired.locks)
+            )
+            self._stack.enter_context(acquire_lease(wired.journal, STREAM, wired.locks))
+            self._protection = wired.protection()
+            self._protection.start(paused=self._between_servers())
+            self._stack.callback(self._protection.stop)
+            if self._duties.watch:
+                self._watch = Watch(wired.loaded.plan, wired.prober, self._on_match)
+                self._watch.start()
+                self._stack.callback(self._watch.stop)
+            self._start_threads()
+        except BaseException:
+            self._leave()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._leave()
+
+    def _leave(self) -> None:
+        self._stopping.set()
+        for thread in self._threads:
+            thread.join()
+        self._stack.close()
+        (self._wired.state_dir / STATUS_FILE).unlink(missing_ok=True)
+
+    def _start_threads(self) -> None:
+        work: list[Callable[[], None]] = [self._write_status]
+        if self._duties.schedule:
+            work.append(self._keep_schedule)
+        self._threads = [threading.Thread(target=target) for target in work]
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """Ask `serve` or `lead` to return after the step that is running. Safe in a signal."""
+        self._stopping.set()
+
+    def serve(self) -> None:
+        """Carry out whatever run is open, until asked to stop."""
+        while not self._stopping.wait(_LOOP_S):
+            run_id = self.open_run()
+            if run_id is not None:
+                self._carry_on(run_id)
+            else:
+                self._answer_incident()
+
+    def lead(self, run_id: str) -> RunState:
+        """Carry one run on until it is finished, needs a person, or stop is asked for."""
+        return self._carry_on(run_id)
+
+    def open_run(self) -> str | None:
+        """Return the newest run that is not finished."""
+        for run_id in run_ids(self._wired.journal):
+            if not read_run(self._wired.journal, run_id).is_finished:
+                return run_id
+        return None
+
+    def _between_servers(self) -> bool:
+        """Whether a run has stopped the old stream and not yet begun the new one."""
+        run_id = self.open_run()
+        if run_id is None:
+            return False
+        actions = {s.spec.action: s for s in read_run(self._wired.journal, run_id).steps}
+        drain, protect = actions.get("drain"), actions.get("protect")
+        begun = drain is not None and drain.outcome is not StepOutcome.WAITING
+        return begun and (protect is None or protect.outcome is not StepOutcome.PASSED)
+
+    def _carry_on(self, run_id: str) -> RunState:
+        wired = self._wired
+        assert self._lease is not None and self._protection is not None
+        state = read_run(wired.journal, run_id)
+        if state.plan_hash != wired.loaded.hash:
+            raise RefusedError(
+                f"the plan changed since run {run_id} began",
+                hint=f"Put it back, or end the run: processpilot run abort {run_id}",
+            )
+        runner = wired.runner(self._protection, self._observer)
+        state = runner.advance(run_id, self._lease, self._stopping.is_set)
+        if _came_back_by_itself(state):
+            reason = "the database answers again"
+            abort(wired.journal, run_id, by=BY_AGENT, reason=reason)
+            state = runner.advance(run_id, self._lease, self._stopping.is_set)
+        if state.is_finished:
+            self._conclude(state)
+        return state
+
+    def _conclude(self, state: RunState) -> None:
+        """Store the evidence and resolve the incident; doing so again changes nothing."""
+        wired = self._wired
+        server = None
+        try:
+            server = wired.facts().server_version
+        except ProcessPilotError:
+            server = None
+        store_report(build_report(state, versions(server)), wired.reports_dir(state.run_id))
+        incident = state.details.get("incident")
+        if incident is not None:
+            found = read_incident(wired.journal, str(incident))
+            if found.is_open:
+                resolve(wired.journal, found, str(state.verdict))
+
+    def _on_match(self, match: Match) -> None:
+        """Declare an incident, unless one is open or a run is under way."""
+        wired = self._wired
+        with self._declaring:
+            if self.open_run() is not None or open_incident(wired.journal) is not None:
+                return
+            assert self._watch is not None
+            declaration = Declaration(
+                wired.new_id(),
+                match.scenario.id,
+                match.scenario.title,
+                match.reasons,
+                self._watch.last_passed_at(match.scenario.component),
+            )
+            declare(wired.journal, declaration)
+
+    def _answer_incident(self) -> None:
+        """Begin the run for an open incident that has none; resolve one whose run is finished."""
+        wired = self._wired
+        incident = open_incident(wired.journal)
+        if incident is None:
+            return
+        if incident.run_id is not None:
+            state = read_run(wired.journal, incident.run_id)
+            if state.is_finished:
+                self._conclude(state)
+            return
+        scenario = find_scenario(wired.loaded.plan, incident.scenario)
+        run_id = wired.new_id()
+        answer(wired.journal, incident, run_id)
+        request = request_run(wired.loaded, scenario, run_id, BY_AGENT, incident)
+        self._observer.on_event(begin_run(wired.journal, request))
+
+    def _keep_schedule(self) -> None:
+        """Take base backups when they are due and let old ones go; not during a run."""
+        again = 0.0
+        while not self._stopping.wait(_SCHEDULE_S):
+            now = self._wired.clock.monotonic()
+            if now < again or self.open_run() is not None:
+                continue
+            assert self._protection is not None
+            if self._protection.status.state is not StreamState.STREAMING:
+                continue
+            try:
+                if backup_is_due(self._wired) is not None:
+                    take_backup(self._wired, silent)
+                    expire_now(self._wired, execute=True)
+            except ProcessPilotError:
+                again = now + _AGAIN_S
+
+    def _write_status(self) -> None:
+        """Leave what only this process knows where `status` finds it."""
+        path = self._wired.state_dir / STATUS_FILE
+        temporary = path.with_name(f".{path.name}.new")
+        while True:
+            temporary.write_text(json.dumps(self._status()) + "\n")
+            temporary.replace(path)
+            if self._stopping.wait(_STATUS_S):
+                return
+
+    def _status(self) -> dict[str, JsonValue]:
+        assert self._protection is not None
+        stream = self._protection.status
+        beat = stream.last_beat_at
+        health = {} if self._watch is None else self._watch.health
+        return {
+            "at": self._wired.clock.now().isoformat(),
+            "stream": {
+                "state": str(stream.state),
+                "detail": stream.detail,
+                "spooled_lsn": None if stream.spooled is None else str(stream.spooled),
+                "stored_lsn": None if stream.stored is None else str(stream.stored),
+                "commits_wait": stream.waits,
+                "last_heartbeat_at": None if beat is None else beat.astimezone(UTC).isoformat(),
+            },
+            "probes": {
+                name: {"health": str(state.health), "detail": state.detail}
+                for name, state in health.items()
+            },
+            "failing": sorted(n for n, s in health.items() if s.health is Health.FAILING),
+        }
+
+
+def _came_back_by_itself(state: RunState) -> bool:
+    """Whether a run that nobody asked for found the database well before it changed anything."""
+    step = state.current
+    return (
+        state.trigger == BY_AGENT
+        and step is not None
+        and step.spec.action == ActionName.ASSESS
+        and step.error is not None
+        and step.error.code == StillAnswersError.code
+    )

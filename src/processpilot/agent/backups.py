@@ -1,0 +1,142 @@
+"""Base backups as the agent and the command take them, written down in the journal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+from croniter import croniter
+
+from processpilot.backup.create import BackupRequest, Surroundings, create_backup
+from processpilot.backup.inspect import read_facts
+from processpilot.backup.stream import temporary_stream
+from processpilot.checks.speed import FILE_NAME, measure_speed, write_baseline
+from processpilot.errors import ProcessPilotError
+from processpilot.journal.lease import acquire_lease, holder
+from processpilot.postgres.binaries import installation_for
+from processpilot.postgres.history import TimelineHistory
+from processpilot.progress import Progress
+from processpilot.repository.chain import resolve_chain
+from processpilot.repository.expire import ExpirePlan, execute_expiry, plan_expiry
+from processpilot.repository.manifest import Manifest
+from processpilot.repository.retention import RetentionPolicy
+from processpilot.repository.wal import WalArchive
+from processpilot.wiring.wired import Wired
+
+STREAM = "backups"
+FINISHED = "backup-finished"
+FAILED = "backup-failed"
+
+
+def take_backup(wired: Wired, progress: Progress, *, through_protocol: bool = False) -> Manifest:
+    """Take a base backup now; the log comes through the agent's stream, or one of its own.
+
+    Only one backup runs at a time (LockedError).
+    """
+    with acquire_lease(wired.journal, "backup", wired.locks):
+        begun = wired.clock.monotonic()
+        try:
+            if holder("stream", wired.locks) is not None:
+                manifest = _create(wired, progress, lambda: None, through_protocol=through_protocol)
+            else:
+                manifest = _alone(wired, progress, through_protocol=through_protocol)
+        except ProcessPilotError as error:
+            wired.journal.append(STREAM, FAILED, {"code": error.code, "message": error.message})
+            raise
+        wired.journal.append(
+            STREAM,
+            FINISHED,
+            {
+                "backup_id": str(manifest.backup_id),
+                "bytes": manifest.source_bytes,
+                "stored_bytes": manifest.stored_bytes,
+                "duration_s": round(wired.clock.monotonic() - begun, 3),
+                "bad_pages": len(manifest.bad_pages),
+            },
+        )
+    speed = measure_speed(wired.prober, wired.loaded.plan.components)
+    write_baseline(wired.state_dir / FILE_NAME, speed)
+    return manifest
+
+
+def _alone(wired: Wired, progress: Progress, *, through_protocol: bool) -> Manifest:
+    with wired.address.session() as connection:
+        facts = read_facts(connection)
+    installation = installation_for(facts.major, wired.bin_dirs)
+    with temporary_stream(
+        wired.repository,
+        wired.address,
+        installation,
+        facts.wal_segment_bytes,
+        f"{wired.loaded.plan.protection.slot}_{wired.tag():08x}",
+        wired.clock,
+    ) as stream:
+
+        def ship() -> None:
+            stream.ship()
+
+        return _create(wired, progress, ship, through_protocol=through_protocol)
+
+
+def _create(
+    wired: Wired, progress: Progress, ship: Callable[[], None], *, through_protocol: bool
+) -> Manifest:
+    plan = wired.loaded.plan
+    data_dir = plan.database.data_dir
+    request = BackupRequest(
+        wired.address,
+        None if data_dir is None else Path(wired.loaded.resolve(data_dir)),
+        through_protocol=through_protocol,
+        compression_level=plan.backup.compression_level,
+        plan=wired.loaded.text,
+    )
+    around = Surroundings(wired.clock, wired.tag, progress, ship)
+    return create_backup(wired.repository, request, around)
+
+
+def expire_now(wired: Wired, *, execute: bool) -> ExpirePlan:
+    """Return what the plan's retention lets go; with `execute` it is gone on return."""
+    retention = wired.loaded.plan.backup.retention
+    policy = RetentionPolicy(retention.last, retention.daily, retention.weekly, retention.monthly)
+    now = wired.clock.now()
+    plan = plan_expiry(wired.repository, policy, now)
+    if not execute or plan.is_empty:
+        return plan
+    done = execute_expiry(wired.repository, plan, now)
+    wired.journal.append(
+        STREAM,
+        "backups-expired",
+        {"backups": [str(backup) for backup in done.backups], "packs": len(done.packs)},
+    )
+    return done
+
+
+def backup_is_due(wired: Wired) -> str | None:
+    """Return why a base backup should be taken now, or None.
+
+    It is due when there is none, when the log after the newest one has a hole, and when the
+    schedule says so.
+    """
+    ids = wired.repository.backup_ids()
+    if not ids:
+        return "there is no backup yet"
+    newest = wired.repository.manifest(ids[-1])
+    archive = WalArchive(wired.repository, newest.cluster.wal_segment_bytes)
+    inventory = archive.inventory()
+    timeline = inventory.newest_timeline
+    history = TimelineHistory(1, ()) if timeline == 1 else archive.history(timeline)
+    if not history.contains(newest.timeline, newest.stop_lsn):
+        return f"the newest backup does not lead to timeline {timeline}"
+    chain = resolve_chain(inventory, history, newest.start_lsn)
+    if chain.missing is not None:
+        return f"the log after the newest backup breaks at {chain.missing.name}"
+    if wired.clock.now() >= next_scheduled(wired, ids[-1].began_at):
+        return "the schedule says so"
+    return None
+
+
+def next_scheduled(wired: Wired, after: datetime) -> datetime:
+    """Return the schedule's first moment after `after`, in UTC."""
+    moment: datetime = croniter(wired.loaded.plan.backup.schedule, after).get_next(datetime)
+    return moment

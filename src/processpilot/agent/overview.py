@@ -1,0 +1,158 @@
+"""`status`: the objectives beside what was last measured; backups, log, gaps; healthy or not."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from processpilot.agent.agent import CONTROLLER, STATUS_FILE
+from processpilot.agent.backups import backup_is_due, next_scheduled
+from processpilot.backup.receiver import read_slot
+from processpilot.errors import ProcessPilotError
+from processpilot.evidence.report import build_report
+from processpilot.incident.record import open_incident
+from processpilot.journal.lease import holder
+from processpilot.postgres.lsn import Lsn
+from processpilot.runbook.decide import AwaitPeople, decide
+from processpilot.runbook.runner import read_run, run_ids
+from processpilot.wiring.wired import Wired
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """The last finished run's figures; None where nothing was ever measured."""
+
+    run_id: str
+    verdict: str
+    at: datetime | None
+    recovery_time_s: float | None
+    data_loss_window_s: float | None
+    lost_transactions: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """Everything `status` shows. `problems` is empty exactly when `healthy`."""
+
+    name: str
+    healthy: bool
+    problems: tuple[str, ...]
+    agent_pid: int | None
+    stream: Mapping[str, Any] | None
+    failing_probes: tuple[str, ...]
+    lag_bytes: int | None
+    backups: int
+    newest_backup: str | None
+    next_backup_at: datetime | None
+    incident: str | None
+    open_run: str | None
+    waits_for: str | None
+    objectives: tuple[Mapping[str, Any], ...]
+    measured: Measured | None
+
+
+def read_overview(wired: Wired) -> Overview:
+    """Return the state of protection and recovery, from the journal, the agent and the server."""
+    problems: list[str] = []
+    owner = holder(CONTROLLER, wired.locks)
+    agent = _agent_status(wired) if owner is not None else None
+    stream = None if agent is None else agent["stream"]
+    if agent is None:
+        problems.append("the agent does not run: processpilot up")
+    elif stream is not None and stream["state"] != "streaming":
+        problems.append(f"the log is not streamed: {stream['state']} {stream['detail']}".strip())
+    failing = () if agent is None else tuple(agent["failing"])
+    problems += [f"probe {name} is failing" for name in failing]
+    lag = _lag_bytes(wired, problems)
+    backups = _backups(wired, problems)
+    incident = open_incident(wired.journal)
+    if incident is not None:
+        problems.append(f"incident {incident.incident_id} is open: {incident.title}")
+    run_id, waits = _open_run(wired)
+    if waits is not None:
+        problems.append(f"run {run_id} waits: {waits}")
+    newest = backups[-1] if backups else None
+    return Overview(
+        name=wired.loaded.plan.name,
+        healthy=not problems,
+        problems=tuple(problems),
+        agent_pid=None if owner is None else owner.pid,
+        stream=stream,
+        failing_probes=failing,
+        lag_bytes=lag,
+        backups=len(backups),
+        newest_backup=newest,
+        next_backup_at=next_scheduled(wired, wired.clock.now()),
+        incident=None if incident is None else incident.incident_id,
+        open_run=run_id,
+        waits_for=waits,
+        objectives=tuple(
+            {"component": c.id, "title": c.title, "rto_s": c.rto_s, "rpo_s": c.rpo_s}
+            for c in wired.loaded.plan.components
+        ),
+        measured=_measured(wired),
+    )
+
+
+def _agent_status(wired: Wired) -> Mapping[str, Any] | None:
+    try:
+        found: Mapping[str, Any] = json.loads((wired.state_dir / STATUS_FILE).read_text())
+    except (OSError, ValueError):
+        return None
+    return found
+
+
+def _lag_bytes(wired: Wired, problems: list[str]) -> int | None:
+    """Return how much log the server has written that nobody received."""
+    slot_name = wired.loaded.plan.protection.slot
+    try:
+        with wired.address.session() as connection:
+            slot = read_slot(connection, slot_name)
+            row = connection.execute("select pg_current_wal_flush_lsn()::text").fetchone()
+    except ProcessPilotError as error:
+        problems.append(f"the database does not answer: {error.message}")
+        return None
+    if slot is None or slot.restart_lsn is None:
+        problems.append(f"the server has no slot {slot_name}, so log is not kept for us")
+        return None
+    assert row is not None
+    return max(0, Lsn.parse(str(row[0])) - slot.restart_lsn)
+
+
+def _backups(wired: Wired, problems: list[str]) -> list[str]:
+    try:
+        due = backup_is_due(wired)
+        if due is not None:
+            problems.append(f"a backup is due: {due}")
+        return [str(backup) for backup in wired.repository.backup_ids()]
+    except ProcessPilotError as error:
+        problems.append(f"the repository: {error.message}")
+        return []
+
+
+def _open_run(wired: Wired) -> tuple[str | None, str | None]:
+    for run_id in run_ids(wired.journal):
+        state = read_run(wired.journal, run_id)
+        if not state.is_finished:
+            next_up = decide(state)
+            return run_id, next_up.text if isinstance(next_up, AwaitPeople) else None
+    return None, None
+
+
+def _measured(wired: Wired) -> Measured | None:
+    for run_id in run_ids(wired.journal):
+        state = read_run(wired.journal, run_id)
+        if state.is_finished:
+            report = build_report(state, {})
+            return Measured(
+                run_id,
+                str(report.verdict),
+                report.end_at,
+                report.recovery_time_s,
+                report.data_loss_window_s,
+                report.lost_transactions,
+            )
+    return None

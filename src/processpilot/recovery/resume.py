@@ -1,0 +1,207 @@
+"""After the swap: protection, applications, the checklist, and the first backup."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from processpilot import __version__
+from processpilot.backup.create import BackupRequest, Surroundings, create_backup
+from processpilot.backup.heartbeat import newest_heartbeat
+from processpilot.backup.protection import StreamState
+from processpilot.checks.ask import ask_http, ask_sql
+from processpilot.checks.result import CheckResult, Outcome, passed_if
+from processpilot.checks.speed import FILE_NAME, compare_speed, measure_speed, read_baseline
+from processpilot.errors import NotFoundError, UnavailableError
+from processpilot.plan.component import Component
+from processpilot.plan.model import HttpCheck, SqlCheck
+from processpilot.recovery.ground import Ground, checks_json, require_passed
+from processpilot.recovery.rebuild import required_result
+from processpilot.runbook.action import NotHappened, ProbeAnswer, Result, StepContext
+
+_STREAM_S = 60.0
+_SETTLE_S = 5.0
+_COMPONENT_S = 60.0
+_POLL_S = 0.2
+_ASK_S = 10.0
+_ASK_ATTEMPTS = 3
+
+
+class Protect:
+    """Streams the recovered server's log through a fresh slot into a fresh spool."""
+
+    def __init__(self, ground: Ground) -> None:
+        self._ground = ground
+
+    def probe(self, context: StepContext) -> ProbeAnswer:
+        """Renewing again only makes another slot in place of the first."""
+        return NotHappened()
+
+    def execute(self, context: StepContext) -> Result:
+        """Return where the old spool was put aside, and whether commits wait again."""
+        required_result(context.run, "start-database")
+        sealed = self._ground.stream.renew(_STREAM_S)
+        return {
+            "sealed_spool": None if sealed is None else str(sealed),
+            "commits_wait": self._ground.stream.status.waits,
+        }
+
+
+class StartApplications:
+    """Starts every component that depends on the database, in order, unless it is well."""
+
+    def __init__(self, ground: Ground) -> None:
+        self._ground = ground
+
+    def probe(self, context: StepContext) -> ProbeAnswer:
+        """Starting what runs changes nothing."""
+        return NotHappened()
+
+    def execute(self, context: StepContext) -> Result:
+        """Return what was done with each component; UnavailableError when one stays unwell."""
+        done: dict[str, str] = {}
+        for component in self._ground.loaded.plan.start_order():
+            done[component.id] = self._bring_up(component)
+        return {"components": dict(done)}
+
+    def _bring_up(self, component: Component) -> str:
+        if not component.probes:
+            return "nothing in the plan says how it is"
+        if self._well_within(component, _SETTLE_S) is None:
+            return "well by itself"
+        driver = self._ground.driver_of(component)
+        if driver is None:
+            trouble = self._well_within(component, _COMPONENT_S)
+        else:
+            driver.stop()
+            driver.start()
+            trouble = self._well_within(component, _COMPONENT_S)
+        if trouble is not None:
+            raise UnavailableError(
+                f"{component.title} is not well: {trouble}",
+                hint="Mend it, then run `processpilot run retry`.",
+                transient=True,
+            )
+        return "well by itself" if driver is None else f"restarted by {driver.name}"
+
+    def _well_within(self, component: Component, limit_s: float) -> str | None:
+        """Return None once every probe passes, or the last complaint after `limit_s`."""
+        clock, prober = self._ground.clock, self._ground.prober
+        deadline = clock.monotonic() + limit_s
+        while True:
+            results = [prober.run(component.id, spec) for spec in component.probes]
+            bad = [r for r in results if r.outcome is not Outcome.PASSED]
+            if not bad:
+                return None
+            if clock.monotonic() > deadline:
+                return f"{bad[0].probe}: {bad[0].detail}"
+            clock.sleep(_POLL_S)
+
+
+class Validate:
+    """The checklist after a recovery: connections, endpoints, functions, speed, monitoring."""
+
+    def __init__(self, ground: Ground) -> None:
+        self._ground = ground
+
+    def probe(self, context: StepContext) -> ProbeAnswer:
+        """Asking again is safe."""
+        return NotHappened()
+
+    def execute(self, context: StepContext) -> Result:
+        """Return every check's result; StepFailedError when one does not pass."""
+        checks = [*self._probes(), *self._of_plan(), *self._monitoring(), self._speed()]
+        require_passed("the checklist", checks)
+        return {"checks": checks_json(checks)}
+
+    def _probes(self) -> Iterator[CheckResult]:
+        for component in self._ground.loaded.plan.start_order():
+            for spec in component.probes:
+                trouble = None
+                for _ in range(_ASK_ATTEMPTS):
+                    result = self._ground.prober.run(component.id, spec)
+                    trouble = result.detail or "no answer"
+                    if result.outcome is Outcome.PASSED:
+                        trouble = None
+                        break
+                    self._ground.clock.sleep(_POLL_S)
+                name = f"{component.title}: {spec.id}"
+                yield passed_if(name, trouble is None, "well", trouble or "well")
+
+    def _of_plan(self) -> Iterator[CheckResult]:
+        for check in self._ground.loaded.plan.validation:
+            expected = _expected(check)
+            trouble = self._ask(check)
+            yield passed_if(check.name, trouble is None, expected, trouble or expected)
+
+    def _ask(self, check: HttpCheck | SqlCheck) -> str | None:
+        base = self._ground.loaded.base
+        if isinstance(check, HttpCheck):
+            return ask_http(check, _ASK_S, base)
+        return ask_sql(check, self._ground.address, _ASK_S)
+
+    def _monitoring(self) -> Iterator[CheckResult]:
+        status = self._ground.stream.status
+        streams = status.state is StreamState.STREAMING
+        yield passed_if("log is streamed again", streams, "streaming", str(status.state))
+        if self._ground.loaded.plan.protection.heartbeat:
+            try:
+                age = self._ground.clock.now() - newest_heartbeat(self._ground.address)
+                seconds = abs(age.total_seconds())
+                yield passed_if(
+                    "monitoring: heartbeat is renewed",
+                    seconds < _ASK_S,
+                    f"younger than {_ASK_S:g} s",
+                    f"{seconds:.1f} s old",
+                )
+            except NotFoundError as error:
+                yield passed_if("monitoring: heartbeat is renewed", False, "one", error.message)
+
+    def _speed(self) -> CheckResult:
+        ground = self._ground
+        plan = ground.loaded.plan
+        before = read_baseline(ground.loaded.state_dir / FILE_NAME)
+        return compare_speed(
+            before, measure_speed(ground.prober, plan.components), plan.performance_factor
+        )
+
+
+def _expected(check: HttpCheck | SqlCheck) -> str:
+    if isinstance(check, HttpCheck):
+        words = f' with "{check.contains}"' if check.contains else ""
+        return f"status {check.status}{words}"
+    return "an answer" if check.expect is None else check.expect
+
+
+class FirstBackup:
+    """Takes a base backup of the recovered server; only then are backups resumed."""
+
+    def __init__(self, ground: Ground) -> None:
+        self._ground = ground
+
+    def probe(self, context: StepContext) -> ProbeAnswer:
+        """Another backup does no harm."""
+        return NotHappened()
+
+    def execute(self, context: StepContext) -> Result:
+        """Return the new backup."""
+        ground = self._ground
+        plan = ground.loaded.plan
+        request = BackupRequest(
+            ground.address,
+            None if plan.database.data_dir is None else Path(ground.data_dir),
+            compression_level=plan.backup.compression_level,
+            plan=ground.loaded.text,
+        )
+        around = Surroundings(ground.clock, ground.tag, context.progress, lambda: None)
+        manifest = create_backup(ground.repository, request, around)
+        check = passed_if(
+            "backups resumed", True, "a backup of the recovered server", str(manifest.backup_id)
+        )
+        return {
+            "backup_id": str(manifest.backup_id),
+            "bytes": manifest.source_bytes,
+            "stored_bytes": manifest.stored_bytes,
+            "program": f"processpilot {__version__}",
+            "checks": checks_json([check]),
+        }

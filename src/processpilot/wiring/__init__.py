@@ -1,0 +1,1 @@
+"""The one room that reads settings and opens what they name."""
