@@ -1,8 +1,8 @@
 """A base backup, from the first question to the manifest.
 
 The order is PostgreSQL's (manual, "Making a Base Backup Using the Low Level API"): start, copy,
-stop; what `pg_backup_stop` returns is stored as given. The manifest is written only when every byte of
-log from start to stop is in the repository, so a backup stands alone or does not exist.
+stop; what `pg_backup_stop` returns is stored as given. The manifest is written only when every byte
+of log from start to stop is in the repository, so a backup stands alone or does not exist.
 """
 
 from __future__ import annotations

@@ -1,0 +1,1 @@
+"""The demonstration: a small real application, and a disaster staged around it."""

@@ -6,6 +6,7 @@ import os
 
 from processpilot.errors import NotFoundError, ProcessPilotError, RefusedError
 from processpilot.postgres.cluster import postmaster_of
+from processpilot.postgres.connection import ServerAddress
 from processpilot.recovery.ground import Ground
 from processpilot.runbook.action import NotHappened, ProbeAnswer, Result, StepContext
 
@@ -18,15 +19,20 @@ class StillAnswersError(RefusedError):
 
 def why_silent(ground: Ground) -> str:
     """Return why the database does not answer; StillAnswersError when it does."""
+    return why_silent_at(ground.address)
+
+
+def why_silent_at(address: ServerAddress) -> str:
+    """Return why nothing answers at `address`; StillAnswersError when something does."""
     try:
-        with ground.address.session() as connection:
+        with address.session() as connection:
             connection.execute("select 1")
     except RefusedError:
         pass
     except ProcessPilotError as error:
         return error.message
     raise StillAnswersError(
-        f"the database {ground.address.shown} answers; there is nothing to recover",
+        f"the database {address.shown} answers; there is nothing to recover",
         hint="If it answers wrongly, stop it first; then run this again.",
     )
 

@@ -4,8 +4,8 @@
 files in a folder: it notes what it wants, waits until that is ready, and moves it into place. The
 server of these files fetches ahead and re-fetches whatever is asked for again.
 
-The script answers "no such file" (status 1) only for names outside the operation plan. A failed fetch
-or a vanished server of files ends it with a status above 125, upon which PostgreSQL stops
+The script answers "no such file" (status 1) only for names outside the operation plan. A failed
+fetch or a vanished server of files ends it with a status above 125, upon which PostgreSQL stops
 recovery instead of ending it early (manual, "Archive Recovery", restore_command).
 """
 

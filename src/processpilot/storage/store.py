@@ -70,7 +70,7 @@ class ObjectStore(Protocol):
         ...
 
     def get_range(self, name: str, offset: int, length: int) -> bytes:
-        """Return exactly `length` bytes from `offset`; IntegrityError when the object is shorter."""
+        """Return exactly `length` bytes from `offset`; IntegrityError when there are fewer."""
         ...
 
     def get_ranges(self, name: str, ranges: Sequence[tuple[int, int]]) -> list[bytes]:

@@ -1,0 +1,113 @@
+"""The dry run of a recovery: for each step, what it would do and how far that was verified."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from processpilot.errors import ProcessPilotError
+from processpilot.evidence.page import format_bytes
+from processpilot.plan.scenario import ActionName, Scenario
+from processpilot.recovery.look import why_silent_at
+from processpilot.recovery.rebuild import folder_beside
+from processpilot.restore.plan import RestoreRequest, plan_restore
+from processpilot.restore.target import RecoveryTarget, TargetKind
+from processpilot.wiring.drivers import driver_for
+from processpilot.wiring.wired import Wired
+
+
+class Coverage(StrEnum):
+    """How well a dry run knows a step: looked at, only described, or unknowable beforehand."""
+
+    VERIFIED = "verified"
+    SIMULATED = "simulated"
+    UNKNOWN = "cannot be known"
+
+
+@dataclass(frozen=True, slots=True)
+class PreviewStep:
+    """One step of a dry run."""
+
+    id: str
+    title: str
+    coverage: Coverage
+    text: str
+    refusal: str | None
+    approval: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """A dry run: nothing was changed."""
+
+    scenario: str
+    steps: tuple[PreviewStep, ...]
+
+    @property
+    def refusals(self) -> tuple[str, ...]:
+        """What would stop the recovery now."""
+        return tuple(step.refusal for step in self.steps if step.refusal is not None)
+
+    def lines(self) -> Iterator[str]:
+        """Yield the dry run as people read it."""
+        for number, step in enumerate(self.steps, 1):
+            yield f"{number:>2}. {step.title}  [{step.coverage}]"
+            yield f"    {step.text}"
+            if step.approval is not None:
+                yield f"    waits until {step.approval} agrees"
+            if step.refusal is not None:
+                yield f"    WOULD STOP HERE: {step.refusal}"
+        for coverage in Coverage:
+            count = sum(1 for step in self.steps if step.coverage is coverage)
+            yield f"{count} of {len(self.steps)} steps: {coverage}"
+
+
+def preview_recovery(wired: Wired, scenario: Scenario) -> Preview:
+    """Return what recovering would do now; changes nothing."""
+    looks: dict[ActionName, Callable[[], str]] = {
+        ActionName.ASSESS: lambda: f"the database is silent: {why_silent_at(wired.address)}",
+        ActionName.RESTORE: lambda: _restore(wired),
+        ActionName.FENCE: lambda: _driver(wired, scenario),
+    }
+    steps = []
+    for step in scenario.steps:
+        coverage, text, refusal = Coverage.SIMULATED, step.action.meaning, None
+        if step.action in looks:
+            coverage = Coverage.VERIFIED
+            try:
+                text = looks[step.action]()
+            except ProcessPilotError as error:
+                refusal = error.message
+        elif step.action in (ActionName.PROVE, ActionName.VALIDATE):
+            coverage = Coverage.UNKNOWN
+        asks = wired.loaded.plan.autonomy == "approve"
+        steps.append(
+            PreviewStep(
+                step.id, step.title, coverage, text, refusal, step.approval if asks else None
+            )
+        )
+    return Preview(scenario.id, tuple(steps))
+
+
+def _restore(wired: Wired) -> str:
+    data_dir = wired.loaded.plan.database.data_dir
+    if data_dir is None:
+        raise ProcessPilotError("the plan does not say where the data directory is")
+    folder = folder_beside(wired.loaded.resolve(data_dir), "dry-run")
+    request = RestoreRequest(RecoveryTarget(TargetKind.LATEST), folder, bin_dirs=wired.bin_dirs)
+    plan = plan_restore(wired.repository, request)
+    return (
+        f"backup {plan.manifest.backup_id} ({format_bytes(plan.bytes)}), "
+        f"{format_bytes(plan.log_bytes)} of log to {plan.planned_lsn} on timeline "
+        f"{plan.chain.timeline}; {format_bytes(plan.free_bytes)} free"
+    )
+
+
+def _driver(wired: Wired, scenario: Scenario) -> str:
+    driver = driver_for(wired.loaded.plan.component(scenario.component), wired.loaded)
+    if driver is None:
+        return "nothing in the plan can hold the old server; a person has to"
+    return (
+        f"{driver.name} is {driver.status().state}; it can{'' if driver.holds else 'not'} be held"
+    )

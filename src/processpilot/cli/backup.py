@@ -1,0 +1,225 @@
+"""`processpilot backup`: create, list, show, verify, expire."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from processpilot.agent.backups import expire_now, take_backup
+from processpilot.cli.exits import INTEGRITY
+from processpilot.cli.frame import (
+    DEFAULT_PLAN,
+    JsonOption,
+    PlanOption,
+    YesOption,
+    confirm,
+    opened,
+    out,
+    print_json,
+    progress_shown,
+    table,
+)
+from processpilot.evidence.page import format_bytes, format_duration
+from processpilot.repository.blob import BackupId
+from processpilot.repository.expire import ExpirePlan
+from processpilot.repository.manifest import Manifest
+from processpilot.repository.verify import Verification, verify_repository
+
+app = typer.Typer(help="Base backups.", no_args_is_help=True)
+
+
+@app.command()
+def create(
+    plan: PlanOption = DEFAULT_PLAN,
+    as_json: JsonOption = False,
+    through_protocol: Annotated[
+        bool,
+        typer.Option("--protocol", help="Read through the replication protocol, not the files."),
+    ] = False,
+) -> None:
+    """Take a base backup now. It stands alone: its log is stored with it."""
+    with opened(plan, as_json=as_json) as wired:
+        begun = wired.clock.monotonic()
+        with progress_shown(as_json=as_json) as progress:
+            manifest = take_backup(wired, progress, through_protocol=through_protocol)
+        took = wired.clock.monotonic() - begun
+    if as_json:
+        print_json(_summary(manifest) | {"duration_s": round(took, 3)})
+        return
+    out(
+        f"backup {manifest.backup_id}: {format_bytes(manifest.source_bytes)} in "
+        f"{manifest.file_count} files, {format_bytes(manifest.stored_bytes)} newly stored, "
+        f"{format_duration(took)}"
+    )
+    for page in manifest.bad_pages:
+        out(f"WARNING: the source's page {page.path} block {page.block} has a wrong checksum")
+
+
+@app.command("list")
+def list_backups(plan: PlanOption = DEFAULT_PLAN, as_json: JsonOption = False) -> None:
+    """List the backups, oldest first."""
+    with opened(plan, as_json=as_json) as wired:
+        manifests = wired.repository.manifests()
+    if as_json:
+        print_json({"backups": [_summary(manifest) for manifest in manifests]})
+        return
+    rows = [
+        (
+            str(m.backup_id),
+            f"{m.end_at:%Y-%m-%d %H:%M:%S}",
+            format_bytes(m.source_bytes),
+            format_bytes(m.stored_bytes),
+            m.method,
+            str(m.timeline),
+            str(m.stop_lsn),
+        )
+        for m in manifests
+    ]
+    table(rows, ("BACKUP", "ENDED (UTC)", "SIZE", "STORED", "THROUGH", "TIMELINE", "STOP LSN"))
+
+
+@app.command()
+def show(
+    backup: Annotated[str, typer.Argument(help="A backup's id, or latest.")],
+    plan: PlanOption = DEFAULT_PLAN,
+    as_json: JsonOption = False,
+) -> None:
+    """Show everything recorded of one backup."""
+    with opened(plan, as_json=as_json) as wired:
+        ids = wired.repository.backup_ids()
+        chosen = ids[-1] if backup == "latest" and ids else BackupId.parse(backup)
+        manifest = wired.repository.manifest(chosen)
+    if as_json:
+        document = manifest.model_dump(mode="json", exclude={"directories", "plan"})
+        print_json(document)
+        return
+    facts = manifest.cluster
+    for name, value in (
+        ("backup", str(manifest.backup_id)),
+        ("taken", f"{manifest.begin_at:%Y-%m-%d %H:%M:%S} to {manifest.end_at:%H:%M:%S} UTC"),
+        ("through", manifest.method),
+        ("compared with", str(manifest.parent or "nothing")),
+        ("cluster", f"{facts.system_identifier}, PostgreSQL {facts.server_version}"),
+        ("log", f"timeline {manifest.timeline}, {manifest.start_lsn} to {manifest.stop_lsn}"),
+        ("size", f"{format_bytes(manifest.source_bytes)} in {manifest.file_count} files"),
+        ("newly stored", format_bytes(manifest.stored_bytes)),
+        ("databases", ", ".join(facts.databases)),
+        ("extensions", ", ".join(facts.extensions) or "none"),
+        ("tablespaces", ", ".join(space.location for space in manifest.tablespaces) or "none"),
+        ("checksums", "on" if facts.data_checksums else "off"),
+        ("bad pages", str(len(manifest.bad_pages))),
+        ("by", manifest.program),
+    ):
+        out(f"{name:>13}  {value}")
+
+
+@app.command()
+def verify(
+    plan: PlanOption = DEFAULT_PLAN,
+    as_json: JsonOption = False,
+    backup: Annotated[str | None, typer.Option("--backup", help="Only this backup.")] = None,
+    deep: Annotated[
+        bool, typer.Option("--deep", help="Also decompress every chunk and compare its name.")
+    ] = False,
+) -> None:
+    """Read back everything stored; status 7 when a byte is wrong or missing."""
+    with opened(plan, as_json=as_json) as wired:
+        only = None if backup is None else [BackupId.parse(backup)]
+        with progress_shown(as_json=as_json) as progress:
+            found = verify_repository(wired.repository, only, deep=deep, progress=progress)
+        wired.journal.append(
+            "backups", "backups-verified", {"intact": found.intact, "bytes": found.bytes}
+        )
+    if as_json:
+        print_json({"intact": found.intact, **_plain_verification(found)})
+    else:
+        for finding in found.findings:
+            harmed = ", ".join(str(b) for b in finding.backups) or "log only"
+            out(f"DAMAGED  {finding.place}: {finding.message} (harms: {harmed})")
+        out(
+            f"{'intact' if found.intact else 'NOT intact'}: {found.backups} backups, "
+            f"{found.packs} packs, {found.segments} segments, {format_bytes(found.bytes)} read"
+        )
+    if not found.intact:
+        raise typer.Exit(INTEGRITY)
+
+
+@app.command()
+def expire(
+    plan: PlanOption = DEFAULT_PLAN,
+    as_json: JsonOption = False,
+    yes: YesOption = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the operation plan only.")
+    ] = False,
+) -> None:
+    """Let go of what the plan's retention no longer keeps."""
+    with opened(plan, as_json=as_json) as wired:
+        decided = expire_now(wired, execute=False)
+        if not as_json:
+            _print_expiry(decided)
+        if dry_run or decided.is_empty:
+            if as_json:
+                print_json(_expiry(decided) | {"executed": False})
+            return
+        confirm(f"Remove {len(decided.backups)} backups and what only they need?", yes=yes)
+        done = expire_now(wired, execute=True)
+    if as_json:
+        print_json(_expiry(done) | {"executed": True})
+    else:
+        out(f"removed {len(done.backups)} backups, {len(done.packs)} packs")
+
+
+def _summary(manifest: Manifest) -> dict[str, object]:
+    return {
+        "id": str(manifest.backup_id),
+        "begin_at": manifest.begin_at,
+        "end_at": manifest.end_at,
+        "bytes": manifest.source_bytes,
+        "stored_bytes": manifest.stored_bytes,
+        "files": manifest.file_count,
+        "method": manifest.method,
+        "timeline": manifest.timeline,
+        "start_lsn": str(manifest.start_lsn),
+        "stop_lsn": str(manifest.stop_lsn),
+        "bad_pages": len(manifest.bad_pages),
+    }
+
+
+def _plain_verification(found: Verification) -> dict[str, object]:
+    return {
+        "backups": found.backups,
+        "packs": found.packs,
+        "segments": found.segments,
+        "bytes": found.bytes,
+        "findings": [
+            {"place": f.place, "message": f.message, "backups": [str(b) for b in f.backups]}
+            for f in found.findings
+        ],
+    }
+
+
+def _expiry(plan: ExpirePlan) -> dict[str, object]:
+    return {
+        "backups": [str(backup) for backup in plan.backups],
+        "kept": [
+            {"id": str(kept.backup), "reasons": list(kept.reasons)} for kept in plan.decision.kept
+        ],
+        "packs": len(plan.packs),
+        "pack_bytes": plan.pack_bytes,
+        "segments": len(plan.segments),
+    }
+
+
+def _print_expiry(plan: ExpirePlan) -> None:
+    for kept in plan.decision.kept:
+        out(f"keep    {kept.backup}  {', '.join(kept.reasons)}")
+    for backup in plan.pinned:
+        out(f"keep    {backup}  a running backup refers to it")
+    for backup in plan.backups:
+        out(f"remove  {backup}")
+    out(
+        f"{len(plan.packs)} packs ({format_bytes(plan.pack_bytes)}) and {len(plan.segments)} "
+        "segments are needed by nothing that is kept"
+    )

@@ -1,0 +1,163 @@
+"""What every command shares: options, output as text or JSON, progress on stderr, errors."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, is_dataclass
+from datetime import datetime
+from enum import Enum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
+
+from processpilot.cli.exits import REFUSED, exit_status
+from processpilot.errors import ProcessPilotError
+from processpilot.plan.load import FILE_NAME
+from processpilot.progress import Progress as Report
+from processpilot.progress import silent
+from processpilot.wiring.wired import Wired, open_plan
+
+PLAN_VARIABLE = "PROCESSPILOT_PLAN"
+
+PlanOption = Annotated[
+    Path,
+    typer.Option("--plan", "-p", help="The plan.", envvar=PLAN_VARIABLE, show_default=True),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document instead.")]
+YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask; do it.")]
+DEFAULT_PLAN = Path(FILE_NAME)
+
+
+def out(text: str = "") -> None:
+    """Print a line of a command's result."""
+    typer.echo(text)
+
+
+def note(text: str) -> None:
+    """Print a line for people that is not part of the result."""
+    typer.echo(text, err=True)
+
+
+def print_json(document: object) -> None:
+    """Print a result as JSON."""
+    typer.echo(json.dumps(document, default=_plain, indent=2))
+
+
+def _plain(value: object) -> Any:
+    if is_dataclass(value) and not isinstance(value, type):
+        return asdict(value)
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, Enum):
+        return value.value
+    return str(value)
+
+
+@contextmanager
+def errors_told(*, as_json: bool) -> Iterator[None]:
+    """End the process with one clear message and the right status when something fails."""
+    try:
+        yield
+    except ProcessPilotError as error:
+        if as_json:
+            document: Mapping[str, object] = {
+                "error": {"code": error.code, "message": error.message, "hint": error.hint}
+            }
+            print_json(document)
+        note(f"processpilot: {error.message}")
+        if error.hint is not None:
+            note(f"hint: {error.hint}")
+        raise typer.Exit(exit_status(error)) from error
+    except OSError as error:
+        note(f"processpilot: {error.filename or 'the system'}: {error.strerror or error}")
+        raise typer.Exit(6) from error
+
+
+@contextmanager
+def opened(plan: Path, *, as_json: bool) -> Iterator[Wired]:
+    """Yield the plan, opened; errors are told."""
+    with errors_told(as_json=as_json):
+        wired = open_plan(plan)
+        try:
+            yield wired
+        finally:
+            wired.close()
+
+
+def confirm(question: str, *, yes: bool) -> None:
+    """Return when a person agrees; `--yes` agrees beforehand, and nothing else implies it."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        note(f"processpilot: {question} nobody is there to answer")
+        note("hint: Give --yes to agree beforehand.")
+        raise typer.Exit(REFUSED)
+    if not typer.confirm(question, err=True):
+        note("processpilot: nothing was done")
+        raise typer.Exit(REFUSED)
+
+
+def person() -> str:
+    """Return the account that decides, for the journal."""
+    return os.environ.get("SUDO_USER") or os.environ.get("USER") or f"uid {os.getuid()}"
+
+
+@contextmanager
+def progress_shown(*, as_json: bool) -> Iterator[Report]:
+    """Yield what shows progress on a terminal's stderr; elsewhere it is quiet."""
+    console = Console(stderr=True)
+    if as_json or not console.is_terminal:
+        yield silent
+        return
+    columns = (
+        TextColumn("{task.description:>10}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, transient=True) as bars:
+        yield _Bars(bars)
+
+
+class _Bars:
+    """One bar per phase, drawn at most twenty times a second."""
+
+    def __init__(self, bars: Progress) -> None:
+        self._bars = bars
+        self._tasks: dict[str, TaskID] = {}
+        self._drawn = 0.0
+
+    def __call__(self, phase: str, done: int, total: int | None) -> None:
+        now = time.monotonic()
+        if now - self._drawn < 0.05 and done != total:
+            return
+        self._drawn = now
+        if phase not in self._tasks:
+            self._tasks[phase] = self._bars.add_task(phase, total=total)
+        self._bars.update(self._tasks[phase], completed=done, total=total)
+
+
+def table(rows: Sequence[tuple[str, ...]], head: tuple[str, ...]) -> None:
+    """Print rows in aligned columns, for people."""
+    every = [head, *rows]
+    widths = [max(len(row[n]) for row in every) for n in range(len(head))]
+    for row in every:
+        line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        out(line.rstrip())

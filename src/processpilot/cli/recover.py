@@ -1,0 +1,163 @@
+"""`processpilot recover`: run a scenario now, led by this process or by the agent that runs."""
+
+from __future__ import annotations
+
+import signal
+import time
+from contextlib import ExitStack
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from processpilot.agent.agent import CONTROLLER, Agent, Duties
+from processpilot.agent.preview import preview_recovery
+from processpilot.cli.exits import NOT_WELL, WAITING
+from processpilot.cli.follow import Lines, LiveRun
+from processpilot.cli.frame import (
+    DEFAULT_PLAN,
+    JsonOption,
+    PlanOption,
+    YesOption,
+    confirm,
+    note,
+    opened,
+    out,
+    person,
+    print_json,
+)
+from processpilot.errors import RefusedError
+from processpilot.evidence.page import format_duration
+from processpilot.evidence.report import Report, build_report
+from processpilot.evidence.versions import versions
+from processpilot.incident.begin import find_scenario, request_run
+from processpilot.journal.lease import holder
+from processpilot.runbook.decide import AwaitPeople, decide
+from processpilot.runbook.runner import begin_run, read_run, run_ids
+from processpilot.runbook.state import RunState, Verdict, stream_of
+from processpilot.wiring.wired import Wired
+
+_POLL_S = 0.3
+
+
+def recover(
+    scenario: Annotated[str, typer.Argument(help="A scenario of the plan.")] = "database-failure",
+    plan: PlanOption = DEFAULT_PLAN,
+    as_json: JsonOption = False,
+    yes: YesOption = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print what each step would do, and stop.")
+    ] = False,
+) -> None:
+    """Recover from a disaster: restore beside, replay, prove, then swap."""
+    with opened(plan, as_json=as_json) as wired:
+        chosen = find_scenario(wired.loaded.plan, scenario)
+        preview = preview_recovery(wired, chosen)
+        if dry_run:
+            if as_json:
+                print_json(preview)
+            else:
+                for line in preview.lines():
+                    out(line)
+            if preview.refusals:
+                raise typer.Exit(NOT_WELL)
+            return
+        _refuse_second(wired)
+        confirm(f"Begin the recovery from {chosen.title!r}?", yes=yes)
+        run_id = wired.new_id()
+        request = request_run(wired.loaded, chosen, run_id, person(), None)
+        begin_run(wired.journal, request)
+        end_with(lead_or_follow(wired, run_id, as_json=as_json), wired, as_json=as_json)
+
+
+def _refuse_second(wired: Wired) -> None:
+    for run_id in run_ids(wired.journal):
+        if not read_run(wired.journal, run_id).is_finished:
+            raise RefusedError(
+                f"run {run_id} is not finished",
+                hint=f"Carry it on with `processpilot run resume`, or end it: "
+                f"processpilot run abort {run_id}",
+            )
+
+
+def lead_or_follow(wired: Wired, run_id: str, *, as_json: bool) -> RunState:
+    """Carry a run on in this process, or watch the agent do it; return its state then."""
+    console = Console(stderr=True)
+    with ExitStack() as stack:
+        view: LiveRun | Lines = Lines(as_json=as_json)
+        if console.is_terminal and not as_json:
+            view = stack.enter_context(LiveRun(console))
+            view.show(wired.journal.read(stream_of(run_id)))
+        if holder(CONTROLLER, wired.locks) is not None:
+            return _follow(wired, run_id, view)
+        agent = Agent(wired, Duties(watch=False, schedule=False), view)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda _number, _frame: agent.stop())
+        with agent:
+            return agent.lead(run_id)
+
+
+def _follow(wired: Wired, run_id: str, view: LiveRun | Lines) -> RunState:
+    """Show what the agent does, until the run is finished or waits for a person."""
+    seen = 0
+    while True:
+        events = wired.journal.read(stream_of(run_id))
+        if isinstance(view, LiveRun):
+            view.show(events)
+        else:
+            for event in events[seen:]:
+                view.on_event(event)
+            seen = len(events)
+        state = read_run(wired.journal, run_id)
+        if state.is_finished:
+            return state
+        current = state.current
+        if isinstance(decide(state), AwaitPeople) and current and current.outcome != "running":
+            return state
+        time.sleep(_POLL_S)
+
+
+def end_with(state: RunState, wired: Wired, *, as_json: bool) -> None:
+    """Print what a run came to, and end with the status that says so."""
+    report = build_report(state, versions(None))
+    if as_json:
+        out(report.to_json().rstrip())
+    else:
+        print_summary(report, wired)
+    if not state.is_finished:
+        waits = decide(state)
+        if isinstance(waits, AwaitPeople):
+            note(f"run {state.run_id} waits: {waits.text}")
+            note(f"hint: processpilot run show {state.run_id}; then approve, retry, skip or abort.")
+        raise typer.Exit(WAITING)
+    if state.verdict is not Verdict.PASSED:
+        raise typer.Exit(NOT_WELL)
+
+
+def print_summary(report: Report, wired: Wired) -> None:
+    """Print what a person wants to know first."""
+    out(f"{report.title}: {report.verdict}  (run {report.run_id})")
+    met = "met" if (report.recovery_time_s or 0) <= report.rto_s else "MISSED"
+    took = format_duration(report.recovery_time_s)
+    if report.recovery_time_s is not None:
+        out(f"  recovered in  {took}, objective {format_duration(report.rto_s)}: {met}")
+    if report.data_loss_window_s is not None:
+        lost = format_duration(report.data_loss_window_s)
+        out(f"  data lost     {lost}, objective {format_duration(report.rpo_s)}")
+    if report.lost_transactions is not None:
+        out(
+            f"  writes lost   {report.lost_transactions} of "
+            f"{report.acknowledged_transactions} acknowledged"
+        )
+    for phase in report.phases:
+        out(f"    {phase.name:<10} {format_duration(phase.duration_s)}")
+    bad = [c for c in report.checks if c.outcome not in ("passed", "skipped")]
+    passed = sum(1 for c in report.checks if c.outcome == "passed")
+    out(f"  checks        {passed} of {len(report.checks)} passed")
+    for check in bad:
+        out(f"    {check.outcome}: {check.name}: expected {check.expected}, found {check.actual}")
+    if report.old_data_dir is not None:
+        out(f"  old cluster   kept in {report.old_data_dir}")
+    page = wired.reports_dir(report.run_id) / "report.html"
+    if page.exists():
+        out(f"  report        {page}")
