@@ -33,7 +33,7 @@ from processpilot.incident.record import (
     resolve,
 )
 from processpilot.incident.watch import Watch
-from processpilot.journal.event import JsonValue
+from processpilot.journal.event import Event, JsonValue
 from processpilot.journal.lease import Lease, acquire_lease
 from processpilot.plan.scenario import ActionName
 from processpilot.progress import silent
@@ -49,7 +49,7 @@ STREAM = "stream"
 STATUS_FILE = "agent.json"
 BY_AGENT = "the agent"
 _LOOP_S = 0.25
-_STATUS_S = 1.0
+_STATUS_S = 0.25
 _SCHEDULE_S = 5.0
 _AGAIN_S = 300.0
 
@@ -62,13 +62,31 @@ class Duties:
     schedule: bool
 
 
+class _Recording:
+    """Passes everything on, and remembers how far the running step is for other processes."""
+
+    def __init__(self, observer: Observer) -> None:
+        self._observer = observer
+        self.progress: tuple[str, int, int | None] | None = None
+
+    def on_event(self, event: Event) -> None:
+        """Note an event; what was under way before it is over."""
+        self.progress = None
+        self._observer.on_event(event)
+
+    def on_progress(self, phase: str, done: int, total: int | None) -> None:
+        """Note how far the running step is."""
+        self.progress = (phase, done, total)
+        self._observer.on_progress(phase, done, total)
+
+
 class Agent:
     """Enter it to take the leases and start the stream; `serve` or `lead` then does the work."""
 
     def __init__(self, wired: Wired, duties: Duties, observer: Observer) -> None:
         self._wired = wired
         self._duties = duties
-        self._observer = observer
+        self._observer = _Recording(observer)
         self._stack = ExitStack()
         self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
@@ -263,6 +281,7 @@ class Agent:
                 "commits_wait": stream.waits,
                 "last_heartbeat_at": None if beat is None else beat.astimezone(UTC).isoformat(),
             },
+            "progress": None if self._observer.progress is None else list(self._observer.progress),
             "probes": {
                 name: {"health": str(state.health), "detail": state.detail}
                 for name, state in health.items()

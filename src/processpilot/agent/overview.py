@@ -58,7 +58,7 @@ def read_overview(wired: Wired) -> Overview:
     """Return the state of protection and recovery, from the journal, the agent and the server."""
     problems: list[str] = []
     owner = holder(CONTROLLER, wired.locks)
-    agent = _agent_status(wired) if owner is not None else None
+    agent = agent_status(wired) if owner is not None else None
     stream = None if agent is None else agent["stream"]
     if agent is None:
         problems.append("the agent does not run: processpilot up")
@@ -97,7 +97,8 @@ def read_overview(wired: Wired) -> Overview:
     )
 
 
-def _agent_status(wired: Wired) -> Mapping[str, Any] | None:
+def agent_status(wired: Wired) -> Mapping[str, Any] | None:
+    """Return what the running agent last wrote of itself, or None."""
     try:
         found: Mapping[str, Any] = json.loads((wired.state_dir / STATUS_FILE).read_text())
     except (OSError, ValueError):

@@ -45,6 +45,7 @@ class SetupRequest:
     synchronous: bool
     heartbeat: bool
     storage: Mapping[str, str | bool]
+    autonomy: str = "approve"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +95,7 @@ def set_up(request: SetupRequest, write_plan: Callable[[Basics], str] = starter_
         storage=request.storage,
         mode="synchronous" if request.synchronous else "asynchronous",
         heartbeat=request.heartbeat,
+        autonomy=request.autonomy,
     )
     text = write_plan(basics)
     loaded = parse_plan(text, request.plan)

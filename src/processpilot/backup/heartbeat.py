@@ -20,12 +20,13 @@ INTERVAL_S = 1.0
 _CREATE = """
 create schema if not exists processpilot;
 create table if not exists processpilot.heartbeat (
-    only boolean primary key default true check (only), beat_at timestamptz not null
+    singleton boolean primary key default true check (singleton),
+    beat_at timestamptz not null
 );
 """
 _BEAT = """
 insert into processpilot.heartbeat (beat_at) values (clock_timestamp())
-on conflict (only) do update set beat_at = excluded.beat_at returning beat_at
+on conflict (singleton) do update set beat_at = excluded.beat_at returning beat_at
 """
 FILE_NAME = "heartbeat.json"
 

@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 
 from processpilot.agent.agent import CONTROLLER, Agent, Duties
+from processpilot.agent.overview import agent_status
 from processpilot.agent.preview import preview_recovery
 from processpilot.cli.exits import NOT_WELL, WAITING
 from processpilot.cli.follow import Lines, LiveRun
@@ -104,6 +105,7 @@ def _follow(wired: Wired, run_id: str, view: LiveRun | Lines) -> RunState:
         events = wired.journal.read(stream_of(run_id))
         if isinstance(view, LiveRun):
             view.show(events)
+            show_progress(wired, view)
         else:
             for event in events[seen:]:
                 view.on_event(event)
@@ -115,6 +117,14 @@ def _follow(wired: Wired, run_id: str, view: LiveRun | Lines) -> RunState:
         if isinstance(decide(state), AwaitPeople) and current and current.outcome != "running":
             return state
         time.sleep(_POLL_S)
+
+
+def show_progress(wired: Wired, view: LiveRun) -> None:
+    """Show how far the agent's running step is."""
+    status = agent_status(wired)
+    if status is not None and status.get("progress") is not None:
+        phase, done, total = status["progress"]
+        view.on_progress(phase, done, total)
 
 
 def end_with(state: RunState, wired: Wired, *, as_json: bool) -> None:

@@ -17,7 +17,7 @@ from processpilot.plan.probe import ProbeSpec
 
 
 class Watch:
-    """Probes everything in the plan; `on_match` is called, from one thread at a time."""
+    """Probes everything in the plan; `on_match` may be called from several threads at once."""
 
     def __init__(self, plan: Plan, prober: Prober, on_match: Callable[[Match], None]) -> None:
         self._plan = plan
@@ -70,8 +70,8 @@ class Watch:
                     before, result, fail_after=spec.fail_after, recover_after=spec.recover_after
                 )
                 self._health[name] = after
-                if after.health is Health.FAILING:
-                    matches = match_scenarios(self._plan.scenarios, self._health)
-                    if matches:
-                        self._on_match(matches[0])
+                failing = after.health is Health.FAILING
+                matches = match_scenarios(self._plan.scenarios, self._health) if failing else []
+            if matches:
+                self._on_match(matches[0])
             self._stop.wait(max(0.0, spec.every_s - result.duration_s))

@@ -31,6 +31,7 @@ from processpilot.runbook.action import (
     StepContext,
 )
 from processpilot.runbook.state import RunState
+from processpilot.services.driver import ServiceDriver
 
 _DYING_S = 15.0
 _POLL_S = 0.1
@@ -58,8 +59,7 @@ class Fence:
         step = context.run.step(context.spec.id)
         if step is None or step.approved_by is None:
             _refuse_while_alive(data_dir)
-        if driver is not None:
-            driver.hold()
+        trouble = None if driver is None else _hold(driver)
         deadline = ground.clock.monotonic() + _DYING_S
         while (alive := server_processes(data_dir)) and ground.clock.monotonic() < deadline:
             ground.clock.sleep(_POLL_S)
@@ -83,10 +83,24 @@ class Fence:
             "processes": 0,
             "port": "closed",
             "held_by": driver.name if driver is not None and driver.holds else None,
-            "note": None
-            if driver is not None and driver.holds
-            else "nothing in the plan can keep the old server from being started",
+            "note": trouble
+            or (
+                None
+                if driver is not None and driver.holds
+                else "nothing in the plan can keep the old server from being started"
+            ),
         }
+
+
+def _hold(driver: ServiceDriver) -> str | None:
+    """Keep the old server stopped; return what a driver complained of that cannot hold anyway."""
+    try:
+        driver.hold()
+    except UnavailableError as error:
+        if driver.holds:
+            raise
+        return error.message
+    return None
 
 
 def _refuse_while_alive(data_dir: Path) -> None:

@@ -1,0 +1,121 @@
+"""The demo's command line, and the promise that nothing is left running."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import signal
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from tempfile import mkdtemp
+
+from rich.console import Console
+
+from processpilot.demo import stage
+from processpilot.demo.places import Places, free_ports
+from processpilot.demo.show import Show
+from processpilot.demo.supervisor import Supervisor
+from processpilot.errors import ProcessPilotError
+from processpilot.evidence.report import Report
+from processpilot.evidence.store import store_report
+from processpilot.postgres.binaries import installation_for
+
+MAJOR = 18
+INTERRUPTED = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Return 0 when the recovery passed, 1 when it did not, 130 when interrupted."""
+    options = _parser().parse_args(arguments)
+    console = Console()
+    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGHUP, _interrupt)
+    folder = Path(mkdtemp(prefix="processpilot-demo-"))
+    supervisor: Supervisor | None = None
+    kept = False
+    try:
+        installation = installation_for(MAJOR)
+        places = Places(folder, *free_ports(2))
+        stage.make_folders(places)
+        supervisor = Supervisor(places, installation, options.rate)
+        show = Show(places, supervisor, console)
+        show.set_up(installation, options.size * 1_000_000)
+        show.destroy()
+        report = show.watch()
+        store_report(report, options.report)
+        passed = show.summarise(report, options.report)
+        _try_next(console, report, places, keep=options.keep)
+        if options.keep:
+            kept = True
+            _wait(console)
+        return 0 if passed else 1
+    except KeyboardInterrupt:
+        console.print("\ninterrupted; everything that was started is being ended")
+        return 0 if kept else INTERRUPTED
+    except ProcessPilotError as error:
+        console.print(f"[bold red]the demo failed:[/] {error.message}")
+        if error.hint is not None:
+            console.print(error.hint)
+        return 1
+    finally:
+        _end(supervisor, folder)
+
+
+def _end(supervisor: Supervisor | None, folder: Path) -> None:
+    """End every process, then remove the folder; a second interrupt does not stop this."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    if supervisor is not None:
+        supervisor.end()
+    with suppress(OSError):
+        shutil.rmtree(folder)
+
+
+def _interrupt(_number: int, _frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _try_next(console: Console, report: Report, places: Places, *, keep: bool) -> None:
+    console.print()
+    if keep:
+        program = Path(sys.executable).with_name("processpilot")
+        console.print("Everything is still running. In another terminal:")
+        console.print(f"  cd {places.site}")
+        console.print(f"  {program} status")
+        console.print(f"  {program} run show {report.run_id}")
+        console.print(f"  open {places.url}")
+        return
+    console.print(
+        "Try next: look at the report; `make demo ARGS=--keep` leaves everything running;"
+    )
+    console.print("`processpilot init --help` begins with your own database.")
+
+
+def _wait(console: Console) -> None:
+    console.print("Ctrl-C ends it.")
+    while True:
+        signal.pause()
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="processpilot demo",
+        description="A whole disaster and its recovery on this machine: a database under load is "
+        "destroyed, and the product recovers it.",
+    )
+    parser.add_argument("--size", type=_size, default=300, help="megabytes of data (300)")
+    parser.add_argument("--rate", type=float, default=50.0, help="writes a second (50)")
+    parser.add_argument(
+        "--report", type=Path, default=Path("demo-report"), help="folder of the report"
+    )
+    parser.add_argument("--keep", action="store_true", help="leave everything running to look at")
+    return parser
+
+
+def _size(text: str) -> int:
+    size = int(text)
+    if not 1 <= size <= 1_000_000:
+        raise argparse.ArgumentTypeError(f"{text} is not between 1 and 1000000")
+    return size
