@@ -17,7 +17,6 @@ from processpilot.checks.result import CheckResult, Outcome, passed_if
 from processpilot.clock import Clock
 from processpilot.errors import ProcessPilotError
 from processpilot.postgres.connection import ServerAddress
-from processpilot.progress import Progress
 
 _DATABASES = "select datname from pg_database where datallowconn and datname <> 'template0'"
 _TABLES = """
@@ -71,13 +70,10 @@ class _Tally:
 class DatabaseChecks:
     """The checks of one server, sharing one time limit."""
 
-    def __init__(
-        self, address: ServerAddress, clock: Clock, limit_s: float, progress: Progress
-    ) -> None:
+    def __init__(self, address: ServerAddress, clock: Clock, limit_s: float) -> None:
         self._address = address
         self._clock = clock
         self._deadline = clock.monotonic() + limit_s
-        self._progress = progress
 
     def run(self) -> list[CheckResult]:
         """Return every check's result; a server that does not answer fails the first one."""
@@ -138,14 +134,13 @@ class DatabaseChecks:
 
     def _read_tables(self, connection: psycopg.Connection, tally: _Tally) -> None:
         tables = connection.execute(_TABLES).fetchall()
-        for number, (schema, table) in enumerate(tables):
+        for schema, table in tables:
             # A whole-row reference makes the server fetch every column's row, not only count.
             statement = sql.SQL("select count(*), count(t.*) from {} t").format(
                 sql.Identifier(schema, table)
             )
             rows = self._guard(connection, tally, f"{schema}.{table}", statement)
             tally.rows += rows if isinstance(rows, int) else 0
-            self._progress("tables", number + 1, len(tables))
 
     def _follow_keys(self, connection: psycopg.Connection, tally: _Tally) -> None:
         for row in connection.execute(_FOREIGN_KEYS).fetchall():

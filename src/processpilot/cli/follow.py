@@ -92,14 +92,14 @@ def event_line(event: Event) -> str:
 class LiveRun:
     """The live view of one run: steps, progress with rate and time left, clock and objective."""
 
-    def __init__(self, console: Console, rto_s: float | None = None) -> None:
-        self._live = Live(console=console, get_renderable=self._render, refresh_per_second=8)
+    def __init__(self, console: Console) -> None:
         self._lock = threading.Lock()
         self._events: list[Event] = []
         self._state: RunState | None = None
         self._progress: tuple[str, int, int | None] | None = None
         self._since = (0.0, 0)
-        self.headline: RenderableType | None = None
+        # Live draws once while it is made, so everything it draws from is there before.
+        self._live = Live(console=console, get_renderable=self._render, refresh_per_second=8)
 
     def __enter__(self) -> Self:
         self._live.start()
@@ -131,8 +131,13 @@ class LiveRun:
             self._state = fold(self._events)
             self._progress = None
 
+    def forget_progress(self) -> None:
+        """Show no progress: the running step reports none."""
+        with self._lock:
+            self._progress = None
+
     def on_progress(self, phase: str, done: int, total: int | None) -> None:
-        """Take in how far the running step is."""
+        """Take in how far the running step is, in bytes."""
         with self._lock:
             now = time.monotonic()
             if self._progress is None or self._progress[0] != phase:
@@ -142,7 +147,7 @@ class LiveRun:
     def _render(self) -> RenderableType:
         with self._lock:
             state, progress, since = self._state, self._progress, self._since
-        parts: list[RenderableType] = [] if self.headline is None else [self.headline]
+        parts: list[RenderableType] = []
         if state is not None:
             parts += [_clock(state), _steps(state)]
             if progress is not None and not state.is_finished:

@@ -57,7 +57,12 @@ app.command("recover")(recover.recover)
 app.add_typer(run.app, name="run")
 app.add_typer(key.app, name="key")
 app.command("uninstall")(uninstall.uninstall)
-app.command("demo", context_settings={"ignore_unknown_options": True})(demo.demo)
+_HANDED_OVER = {
+    "ignore_unknown_options": True,
+    "allow_extra_args": True,
+    "help_option_names": [],
+}
+app.command("demo", context_settings=_HANDED_OVER)(demo.demo)
 
 
 def main() -> None:

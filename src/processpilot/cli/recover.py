@@ -122,9 +122,12 @@ def _follow(wired: Wired, run_id: str, view: LiveRun | Lines) -> RunState:
 def show_progress(wired: Wired, view: LiveRun) -> None:
     """Show how far the agent's running step is."""
     status = agent_status(wired)
-    if status is not None and status.get("progress") is not None:
-        phase, done, total = status["progress"]
-        view.on_progress(phase, done, total)
+    progress = None if status is None else status.get("progress")
+    if progress is None:
+        view.forget_progress()
+        return
+    phase, done, total = progress
+    view.on_progress(phase, done, total)
 
 
 def end_with(state: RunState, wired: Wired, *, as_json: bool) -> None:

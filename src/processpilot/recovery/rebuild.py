@@ -206,7 +206,7 @@ class Prove(_OnRestored):
         try:
             address = scratch_address(server, ground.superuser)
             reader = address.with_options(options="-c default_transaction_read_only=on")
-            checks += DatabaseChecks(reader, ground.clock, limit_s, context.progress).run()
+            checks += DatabaseChecks(reader, ground.clock, limit_s).run()
             loss = self._loss(reader.with_options(dbname=database_of(ground.address)), checks)
         finally:
             server.stop()
