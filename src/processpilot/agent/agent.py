@@ -36,6 +36,7 @@ from processpilot.incident.watch import Watch
 from processpilot.journal.event import Event, JsonValue
 from processpilot.journal.lease import Lease, acquire_lease
 from processpilot.plan.scenario import ActionName
+from processpilot.postgres.lsn import Lsn
 from processpilot.progress import silent
 from processpilot.recovery.look import StillAnswersError
 from processpilot.runbook.people import abort
@@ -161,6 +162,16 @@ class Agent:
             if not read_run(self._wired.journal, run_id).is_finished:
                 return run_id
         return None
+
+    @property
+    def stream_state(self) -> StreamState:
+        """What the log stream is doing."""
+        return StreamState.STOPPED if self._protection is None else self._protection.status.state
+
+    @property
+    def stored_lsn(self) -> Lsn | None:
+        """Up to where the log is in the repository."""
+        return None if self._protection is None else self._protection.status.stored
 
     def _between_servers(self) -> bool:
         """Whether a run has stopped the old stream and not yet begun the new one."""

@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import psycopg
@@ -42,6 +42,7 @@ from processpilot.repository.repository import Repository
 from processpilot.repository.wal import WalArchive
 
 WAL_WAIT_S = 120.0
+_CLOCK_TOLERANCE = timedelta(seconds=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +91,7 @@ def create_backup(
     repository: Repository, request: BackupRequest, surroundings: Surroundings
 ) -> Manifest:
     """Return the manifest of a new, committed backup."""
-    begin_at = surroundings.clock.now()
+    begin_at = _moment_after_newest(repository, surroundings.clock)
     backup_id = BackupId.new(begin_at, surroundings.tag())
     with request.address.session() as connection:
         facts = _check_server(connection, repository)
@@ -130,6 +131,27 @@ def create_backup(
         )
         repository.commit(manifest)
     return manifest
+
+
+def _moment_after_newest(repository: Repository, clock: Clock) -> datetime:
+    """Return now, in a later second than the newest backup's: their names tell their order.
+
+    RefusedError when this machine's clock is behind the newest backup.
+    """
+    newest = max(repository.backup_ids(), default=None)
+    now = clock.now()
+    if newest is None:
+        return now
+    if now + _CLOCK_TOLERANCE < newest.began_at:
+        raise RefusedError(
+            f"this machine's clock says {now:%Y-%m-%d %H:%M:%S} UTC, "
+            f"the newest backup began {newest.began_at:%Y-%m-%d %H:%M:%S} UTC",
+            hint="Set the clock (chrony, systemd-timesyncd), then try again.",
+        )
+    while now.replace(microsecond=0) <= newest.began_at:
+        clock.sleep(0.1)
+        now = clock.now()
+    return now
 
 
 def _check_server(connection: psycopg.Connection, repository: Repository) -> ClusterFacts:

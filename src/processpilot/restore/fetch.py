@@ -75,6 +75,7 @@ class LogServer:
         self._taken: set[int] = set()
         self._changed = threading.Condition()
         self._closing = False
+        self._asked_tail_again = False
         self._threads: list[threading.Thread] = []
         self.failure: ProcessPilotError | None = None
 
@@ -86,11 +87,15 @@ class LogServer:
 
     @property
     def asked_past_end(self) -> bool:
-        """Whether the recovering server has asked for something behind the plan's end."""
-        return (self._folder / "past-end").exists()
+        """Whether the recovering server wants more than the plan holds.
+
+        It then asks for a segment behind the plan's end, or for the unfinished last one again.
+        """
+        return self._asked_tail_again or (self._folder / "past-end").exists()
 
     def forget_past_end(self) -> None:
         """Start noticing requests behind the plan's end anew."""
+        self._asked_tail_again = False
         (self._folder / "past-end").unlink(missing_ok=True)
 
     @property
@@ -179,6 +184,8 @@ class LogServer:
         with self._changed:
             self._position = number
             if number in self._served and not self._ready(number).exists():
+                if self._segments[number] == self._plan.chain.tail:
+                    self._asked_tail_again = True
                 for numbers in (self._served, self._claimed, self._taken):
                     numbers.discard(number)
             self._changed.notify_all()

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import errno
-import itertools
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from uuid import uuid4
 
 from processpilot.errors import NotFoundError, UnavailableError
 from processpilot.storage.store import (
@@ -19,7 +19,8 @@ from processpilot.storage.store import (
     short_object,
 )
 
-_ASIDE = "tmp"
+# Not an object name, so nothing stored can meet it.
+_ASIDE = "tmp~"
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -28,15 +29,13 @@ class LocalStore:
 
     def __init__(self, root: Path, *, create: bool = False) -> None:
         self._root = root.absolute()
-        self._numbers = itertools.count()
-        with _translated(self._root):
+        with _translated(self._root, self._root):
             if create:
+                made = [path for path in (self._root, *self._root.parents) if not path.exists()]
                 self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
-            if not self._root.is_dir():
-                raise UnavailableError(
-                    f"the repository folder {self._root} is not there",
-                    hint="Mount it, or correct repository.url in the plan.",
-                )
+                for path in made:
+                    _sync(path.parent)
+            _check_root(self._root)
 
     @property
     def location(self) -> str:
@@ -52,10 +51,12 @@ class LocalStore:
         """Create an object; durable on return."""
         path = self._root / check_name(name)
         aside = self._root / _ASIDE
-        temporary = aside / f"{os.getpid()}-{next(self._numbers)}"
-        with _translated(path, len(data)):
-            aside.mkdir(mode=0o700, exist_ok=True)
-            made = _make_folders(path.parent, self._root)
+        temporary = aside / uuid4().hex
+        folders = _up_to(path.parent, self._root)
+        with _translated(path, self._root, len(data)):
+            for folder in (*reversed(folders), aside):
+                if folder != self._root:
+                    folder.mkdir(mode=0o700, exist_ok=True)
             try:
                 _write(temporary, data)
                 try:
@@ -65,13 +66,14 @@ class LocalStore:
                         raise ExistsError(f"{name} exists with other content") from None
             finally:
                 temporary.unlink(missing_ok=True)
-            for folder in (path.parent, *made):
+            # All of them: another put may have made a folder and not flushed its parent yet.
+            for folder in folders:
                 _sync(folder)
 
     def get(self, name: str) -> bytes:
         """Return a whole object."""
         path = self._root / check_name(name)
-        with _translated(path):
+        with _translated(path, self._root):
             return path.read_bytes()
 
     def get_range(self, name: str, offset: int, length: int) -> bytes:
@@ -82,7 +84,7 @@ class LocalStore:
         """Return several ranges of one object, in order."""
         path = self._root / check_name(name)
         found = []
-        with _translated(path):
+        with _translated(path, self._root):
             descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
             try:
                 for offset, length in ranges:
@@ -97,14 +99,15 @@ class LocalStore:
     def size(self, name: str) -> int:
         """Return an object's size in bytes."""
         path = self._root / check_name(name)
-        with _translated(path):
+        with _translated(path, self._root):
             return path.stat().st_size
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
         """Yield every object whose name begins with `prefix`, sorted by name."""
         folder = prefix.rpartition("/")[0]
         base = self._root / folder if folder else self._root
-        with _translated(base):
+        with _translated(base, self._root):
+            _check_root(self._root)
             found = sorted(self._walk(base), key=lambda info: info.name)
         yield from (info for info in found if info.name.startswith(prefix))
 
@@ -131,11 +134,11 @@ class LocalStore:
         """Remove an object; nothing happens when there is none."""
         path = self._root / check_name(name)
         try:
-            with _translated(path):
+            with _translated(path, self._root):
                 path.unlink()
+                _sync(path.parent)
         except NotFoundError:
             return
-        _sync(path.parent)
 
 
 def _write(path: Path, data: bytes | bytearray | memoryview) -> None:
@@ -149,15 +152,18 @@ def _write(path: Path, data: bytes | bytearray | memoryview) -> None:
         os.close(descriptor)
 
 
-def _make_folders(folder: Path, root: Path) -> list[Path]:
-    """Create `folder` below `root`; return the parents that got a new entry."""
-    missing = []
-    while folder != root and not folder.is_dir():
-        missing.append(folder)
-        folder = folder.parent
-    for path in reversed(missing):
-        path.mkdir(mode=0o700, exist_ok=True)
-    return [path.parent for path in missing]
+def _check_root(root: Path) -> None:
+    if not root.is_dir():
+        raise UnavailableError(
+            f"the repository folder {root} is not there",
+            hint="Mount it, or correct repository.url in the plan.",
+        )
+
+
+def _up_to(folder: Path, root: Path) -> list[Path]:
+    """Return `folder` and its parents, `root` last."""
+    folders = [folder, *folder.parents]
+    return folders[: folders.index(root) + 1]
 
 
 def _sync(folder: Path) -> None:
@@ -169,16 +175,17 @@ def _sync(folder: Path) -> None:
 
 
 @contextmanager
-def _translated(path: Path, wanted_bytes: int | None = None) -> Iterator[None]:
+def _translated(path: Path, root: Path, wanted_bytes: int | None = None) -> Iterator[None]:
     try:
         yield
     except (FileNotFoundError, NotADirectoryError) as error:
+        _check_root(root)
         raise NotFoundError(f"no object at {path}") from error
     except OSError as error:
         if error.errno in _FULL:
-            free = os.statvfs(path.parent if path.parent.exists() else "/")
+            free = os.statvfs(root)
             raise UnavailableError(
-                f"{path.parent} is full: {wanted_bytes} bytes wanted, "
+                f"{root} is full: {wanted_bytes} bytes wanted, "
                 f"{free.f_bavail * free.f_frsize} free",
                 hint="Free space there, or run `processpilot backup expire`.",
             ) from error

@@ -1,0 +1,261 @@
+"""An S3 bucket as an object store, over obstore, whose errors end here.
+
+Creation is a PUT with `If-None-Match: *` (S3 user guide, "Conditional writes"). Some endpoints
+ignore the header, so opening writes one probe object and tries to create it again; it stays, and
+listings leave it out. Where the second attempt succeeds or the header is refused, or the keys may
+not write, creation looks first and is not atomic. Without keys, obstore takes what the machine
+offers: environment variables, then the instance's role. obstore retries; `retry_s` bounds how long
+it starts new attempts.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TYPE_CHECKING, Literal
+
+import obstore
+from obstore.exceptions import (
+    AlreadyExistsError,
+    BaseError,
+    PermissionDeniedError,
+    UnauthenticatedError,
+)
+from obstore.store import S3Store as Bucket
+
+from processpilot.errors import NotFoundError, UnavailableError, UsageError
+from processpilot.storage.s3_failure import NOT_IMPLEMENTED, Failure
+from processpilot.storage.store import (
+    Capabilities,
+    ExistsError,
+    ObjectInfo,
+    check_name,
+    short_object,
+)
+
+if TYPE_CHECKING:
+    from obstore.store import S3Config, S3Credential
+
+_PROBE = "probe=create"
+_ENDPOINT = re.compile(r"https?://[A-Za-z0-9.\[\]:-]+(?:/[A-Za-z0-9._/-]*)?")
+_ATTEMPTS = 5
+_CONNECT = timedelta(seconds=10)
+_REQUEST = timedelta(minutes=5)
+
+
+@dataclass(frozen=True, slots=True)
+class StoreOptions:
+    """How to reach object storage; both keys or neither."""
+
+    endpoint: str | None = None
+    region: str | None = None
+    access_key: str | None = field(default=None, repr=False)
+    secret_key: str | None = field(default=None, repr=False)
+    allow_http: bool = False
+
+
+class S3Store:
+    """Objects below `prefix` in `bucket`, which must exist."""
+
+    def __init__(
+        self, bucket: str, prefix: str, options: StoreOptions, *, retry_s: float = 60.0
+    ) -> None:
+        self._place = f"s3://{bucket}/{prefix}".rstrip("/")
+        self._keyless = options.access_key is None
+        self._bucket = _connect(bucket, prefix, options, retry_s)
+        with self._translated("list", self._place):
+            next(iter(obstore.list(self._bucket)), None)
+        self._mode: Literal["create", "overwrite"] = "create"
+        self._atomic = self._probe()
+
+    @property
+    def location(self) -> str:
+        """The bucket and prefix as an s3 address."""
+        return self._place
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Whether the endpoint was seen to honour conditional creation."""
+        return Capabilities(atomic_create=self._atomic, local_path=False)
+
+    def put(self, name: str, data: bytes | bytearray | memoryview) -> None:
+        """Create an object; durable on return. At most 5 GiB, the limit of one S3 PUT."""
+        check_name(name)
+        for _ in range(_ATTEMPTS):
+            if self._create(name, data):
+                return
+            try:
+                present = self.get(name)
+            except NotFoundError:
+                continue
+            if present != bytes(data):
+                raise ExistsError(f"{name} exists with other content")
+            return
+        raise UnavailableError(
+            f"{self._place}: {name} was refused as present and then absent, {_ATTEMPTS} times",
+            hint="Find out what else writes to this bucket, then try again.",
+            transient=True,
+        )
+
+    def get(self, name: str) -> bytes:
+        """Return a whole object."""
+        check_name(name)
+        with self._translated("get", name):
+            return obstore.get(self._bucket, name).bytes().to_bytes()
+
+    def get_range(self, name: str, offset: int, length: int) -> bytes:
+        """Return exactly `length` bytes from `offset`."""
+        return self.get_ranges(name, [(offset, length)])[0]
+
+    def get_ranges(self, name: str, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
+        """Return several ranges of one object, in order; neighbours share a request."""
+        # obstore panics on a range beyond the end (0.12), so the size comes first.
+        size = self.size(name)
+        for offset, length in ranges:
+            if length and offset + length > size:
+                raise short_object(name, offset, length, max(0, size - offset))
+        wanted = [(offset, length) for offset, length in ranges if length]
+        with self._translated("get", name):
+            found = iter(
+                obstore.get_ranges(
+                    self._bucket,
+                    name,
+                    starts=[offset for offset, _ in wanted],
+                    lengths=[length for _, length in wanted],
+                )
+                if wanted
+                else ()
+            )
+        return [next(found).to_bytes() if length else b"" for _, length in ranges]
+
+    def size(self, name: str) -> int:
+        """Return an object's size in bytes."""
+        check_name(name)
+        with self._translated("head", name):
+            return obstore.head(self._bucket, name)["size"]
+
+    def list(self, prefix: str) -> Iterator[ObjectInfo]:
+        """Yield every object whose name begins with `prefix`, sorted by name."""
+        folder = prefix.rpartition("/")[0]
+        with self._translated("list", prefix):
+            found = [
+                ObjectInfo(meta["path"], meta["size"], meta["last_modified"])
+                for chunk in obstore.list(self._bucket, folder or None, chunk_size=1000)
+                for meta in chunk
+                if meta["path"].startswith(prefix) and meta["path"].rpartition("/")[2] != _PROBE
+            ]
+        yield from sorted(found, key=lambda info: info.name)
+
+    def delete(self, name: str) -> None:
+        """Remove an object; nothing happens when there is none."""
+        check_name(name)
+        try:
+            with self._translated("delete", name):
+                obstore.delete(self._bucket, name)
+        except NotFoundError:
+            return
+
+    def _create(self, name: str, data: bytes | bytearray | memoryview) -> bool:
+        """Write an object unless one is seen under its name; say whether it was written."""
+        if not self._atomic:
+            try:
+                self.size(name)
+            except NotFoundError:
+                pass
+            else:
+                return False
+        with self._translated("put", name):
+            try:
+                obstore.put(self._bucket, name, data, mode=self._mode)
+            except AlreadyExistsError:
+                return False
+        return True
+
+    def _probe(self) -> bool:
+        """Return whether creating the probe object a second time is refused."""
+        for content in (b"first", b"second"):
+            try:
+                obstore.put(self._bucket, _PROBE, content, mode="create")
+            except AlreadyExistsError:
+                return True
+            except (PermissionDeniedError, UnauthenticatedError):
+                return False
+            except (BaseError, FileNotFoundError) as error:
+                failure = Failure.read(str(error))
+                if failure.status != NOT_IMPLEMENTED:
+                    raise failure.error(self._place, "put", keyless=self._keyless) from error
+                self._mode = "overwrite"
+                return False
+        return False
+
+    @contextmanager
+    def _translated(self, act: str, name: str) -> Iterator[None]:
+        try:
+            yield
+        except FileNotFoundError as error:
+            failure = Failure.read(str(error))
+            if failure.bucket_missing:
+                raise failure.error(self._place, act, keyless=self._keyless) from error
+            raise NotFoundError(f"no object at {self._place}/{name}") from error
+        except BaseError as error:
+            failure = Failure.read(str(error))
+            raise failure.error(self._place, act, keyless=self._keyless) from error
+
+
+def _connect(bucket: str, prefix: str, options: StoreOptions, retry_s: float) -> Bucket:
+    config: S3Config = {"disable_bulk_delete": True}
+    if options.endpoint is not None:
+        _check_endpoint(options.endpoint, allow_http=options.allow_http)
+        config["endpoint"] = options.endpoint
+    if options.region is not None:
+        config["region"] = options.region
+    return Bucket(
+        bucket,
+        prefix=prefix or None,
+        config=config,
+        client_options={
+            "allow_http": options.allow_http,
+            "connect_timeout": _CONNECT,
+            "timeout": _REQUEST,
+        },
+        retry_config={
+            "max_retries": 10,
+            "retry_timeout": timedelta(seconds=retry_s),
+            "backoff": {"max_backoff": timedelta(seconds=5)},
+        },
+        credential_provider=_keys(options),
+    )
+
+
+def _check_endpoint(endpoint: str, *, allow_http: bool) -> None:
+    if not _ENDPOINT.fullmatch(endpoint):
+        raise UsageError(
+            "the storage endpoint is not an address like https://host:port",
+            hint="Correct repository.options.endpoint in the plan.",
+        )
+    if endpoint.startswith("http:") and not allow_http:
+        raise UsageError(
+            f"the storage endpoint {endpoint} is not encrypted",
+            hint="Use https, or set repository.options.allow_http in the plan.",
+        )
+
+
+def _keys(options: StoreOptions) -> Callable[[], S3Credential] | None:
+    """Return what hands obstore the keys; as settings, AWS_SESSION_TOKEN would be added to them."""
+    if options.access_key is None and options.secret_key is None:
+        return None
+    if options.access_key is None or options.secret_key is None:
+        raise UsageError(
+            "only one of access_key and secret_key is set",
+            hint="Set both under repository.options in the plan, or neither.",
+        )
+    credential: S3Credential = {
+        "access_key_id": options.access_key,
+        "secret_access_key": options.secret_key,
+        "token": None,
+        "expires_at": None,
+    }
+    return lambda: credential
