@@ -42,7 +42,7 @@ def _answering(answer: Answer) -> Iterator[str]:
             if self.command != "HEAD":
                 self.wfile.write(content)
 
-        do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = _reply
+        do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = _reply  # noqa: N815
 
         def log_message(self, format: str, *args: object) -> None:
             pass
@@ -58,34 +58,18 @@ def _answering(answer: Answer) -> Iterator[str]:
             thread.join()
 
 
-def _relay(endpoint: str, *, conditional: int | None = None, written: int | None = None) -> Answer:
-    """Relay to `endpoint` without If-None-Match.
-
-    Requests that carry the header are answered `conditional`, those that write `written`, if given.
-    """
-
-    def answer(request: BaseHTTPRequestHandler, body: bytes) -> tuple[int, dict[str, str], bytes]:
-        if conditional is not None and request.headers.get("if-none-match"):
-            return conditional, {}, b""
-        if written is not None and request.command in ("PUT", "POST", "DELETE"):
-            return written, {}, b"<Error><Code>AccessDenied</Code></Error>"
-        dropped = ("host", "if-none-match", "accept-encoding", "connection")
-        headers = {k: v for k, v in request.headers.items() if k.lower() not in dropped}
-        reply = httpx.request(
-            request.command,
-            endpoint + request.path,
-            headers=headers,
-            content=body,
-            trust_env=False,
-        )
-        kept = ("content-length", "content-range", "content-type", "etag", "last-modified")
-        return (
-            reply.status_code,
-            {k: reply.headers[k] for k in kept if k in reply.headers},
-            (reply.content),
-        )
-
-    return answer
+def _forward(
+    endpoint: str, request: BaseHTTPRequestHandler, body: bytes, *, without: str = "connection"
+) -> tuple[int, dict[str, str], bytes]:
+    """Pass a request on to `endpoint`, all but the header `without`."""
+    dropped = ("host", "connection", "accept-encoding", without)
+    headers = {k: v for k, v in request.headers.items() if k.lower() not in dropped}
+    reply = httpx.request(
+        request.command, endpoint + request.path, headers=headers, content=body, trust_env=False
+    )
+    kept = ("content-length", "content-range", "content-type", "etag", "last-modified")
+    headers = {name: reply.headers[name] for name in kept if name in reply.headers}
+    return reply.status_code, headers, reply.content
 
 
 def _prefix() -> str:
@@ -109,12 +93,18 @@ def test_probe_objects_of_stores_below_are_not_listed(s3_endpoint: str) -> None:
     assert [info.name for info in above.list("")] == ["below/a"]
 
 
-@pytest.mark.parametrize("conditional", [None, 501])
+@pytest.mark.parametrize("understood", [True, False])
 def test_endpoint_without_conditional_writes_is_declared_and_usable(
-    s3_endpoint: str, conditional: int | None
+    s3_endpoint: str, understood: bool
 ) -> None:
     """Where If-None-Match is ignored or unknown, the store says so and still never overwrites."""
-    with _answering(_relay(s3_endpoint, conditional=conditional)) as endpoint:
+
+    def answer(request: BaseHTTPRequestHandler, body: bytes) -> tuple[int, dict[str, str], bytes]:
+        if request.headers.get("if-none-match") and not understood:
+            return 501, {}, b""
+        return _forward(s3_endpoint, request, body, without="if-none-match")
+
+    with _answering(answer) as endpoint:
         store = S3Store("conformance", _prefix(), _options(endpoint), retry_s=0.1)
         assert not store.capabilities.atomic_create
         store.put("a", b"first")
@@ -127,9 +117,15 @@ def test_endpoint_without_conditional_writes_is_declared_and_usable(
 
 def test_keys_that_may_only_read_open_a_store(s3_endpoint: str) -> None:
     """Restoring needs no right to write; writing without it is refused with S3's word for it."""
+
+    def answer(request: BaseHTTPRequestHandler, body: bytes) -> tuple[int, dict[str, str], bytes]:
+        if request.command in ("PUT", "POST", "DELETE"):
+            return 403, {}, b"<Error><Code>AccessDenied</Code></Error>"
+        return _forward(s3_endpoint, request, body)
+
     prefix = _prefix()
     S3Store("conformance", prefix, _options(s3_endpoint)).put("a", b"1")
-    with _answering(_relay(s3_endpoint, written=403)) as endpoint:
+    with _answering(answer) as endpoint:
         store = S3Store("conformance", prefix, _options(endpoint))
         assert not store.capabilities.atomic_create
         assert store.get("a") == b"1"
@@ -154,15 +150,22 @@ def test_missing_bucket_is_told_at_opening() -> None:
 
 def test_bucket_that_vanishes_is_not_a_missing_object(s3_endpoint: str) -> None:
     """Reading from a bucket deleted since opening fails, and does not say "no such object"."""
-    bucket = f"vanishes-{uuid4().hex}"
-    address = f"{s3_endpoint}/{bucket}"
-    httpx.put(address, content=b"", trust_env=False).raise_for_status()
-    store = S3Store(bucket, "", _options(s3_endpoint))
-    httpx.delete(f"{address}/probe%3Dcreate", trust_env=False).raise_for_status()
-    httpx.delete(address, trust_env=False).raise_for_status()
-    for act in (lambda: store.get("a"), lambda: store.put("a", b""), lambda: list(store.list(""))):
-        with pytest.raises(UnavailableError, match="NoSuchBucket"):
-            act()
+    vanished = threading.Event()
+
+    def answer(request: BaseHTTPRequestHandler, body: bytes) -> tuple[int, dict[str, str], bytes]:
+        if vanished.is_set():
+            return 404, {}, b"<Error><Code>NoSuchBucket</Code></Error>"
+        return _forward(s3_endpoint, request, body)
+
+    with _answering(answer) as endpoint:
+        store = S3Store("conformance", _prefix(), _options(endpoint))
+        vanished.set()
+        with pytest.raises(UnavailableError, match="get failed: HTTP 404 NoSuchBucket"):
+            store.get("a")
+        with pytest.raises(UnavailableError, match="put failed: HTTP 404 NoSuchBucket"):
+            store.put("a", b"")
+        with pytest.raises(UnavailableError, match="list failed: HTTP 404 NoSuchBucket"):
+            list(store.list(""))
 
 
 def test_secret_and_answer_stay_out_of_messages() -> None:
@@ -204,27 +207,11 @@ def test_lost_acknowledgement_is_no_conflict(s3_endpoint: str) -> None:
     lost = threading.Event()
 
     def answer(request: BaseHTTPRequestHandler, body: bytes) -> tuple[int, dict[str, str], bytes]:
-        headers = {
-            name: value
-            for name, value in request.headers.items()
-            if name.lower() not in ("host", "connection", "accept-encoding")
-        }
-        reply = httpx.request(
-            request.command,
-            s3_endpoint + request.path,
-            headers=headers,
-            content=body,
-            trust_env=False,
-        )
+        reply = _forward(s3_endpoint, request, body)
         if request.path.endswith("/lost") and request.command == "PUT" and not lost.is_set():
             lost.set()
             return 500, {}, b""
-        kept = ("content-length", "content-range", "etag", "last-modified")
-        return (
-            reply.status_code,
-            {k: reply.headers[k] for k in kept if k in reply.headers},
-            (reply.content),
-        )
+        return reply
 
     with _answering(answer) as endpoint:
         store = S3Store("conformance", _prefix(), _options(endpoint))

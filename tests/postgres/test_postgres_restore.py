@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from conftest import MAJORS, SUPERUSER, Site, SiteMaker, wait_until
+from protected_site import MAJORS, SUPERUSER, Site, SiteMaker, wait_until
 
 from processpilot.agent.agent import Agent, Duties
 from processpilot.backup.protection import StreamState

@@ -169,6 +169,11 @@ class Agent:
         return StreamState.STOPPED if self._protection is None else self._protection.status.state
 
     @property
+    def commits_wait(self) -> bool:
+        """Whether commits wait for the receiver, which streams."""
+        return self._protection is not None and self._protection.status.waits
+
+    @property
     def stored_lsn(self) -> Lsn | None:
         """Up to where the log is in the repository."""
         return None if self._protection is None else self._protection.status.stored

@@ -240,7 +240,8 @@ class _Archives:
         """Store one archive: `base`, or a tablespace by its OID."""
         prefix = "" if name == "base" else f"pg_tblspc/{name}"
         if prefix:
-            self._folders.setdefault(prefix, self._folders["pg_tblspc"])
+            # Tablespaces arrive before the data directory, and without an entry of their own.
+            self._folders[prefix] = _private_folder()
         with tarfile.open(fileobj=source, mode="r|", bufsize=1 << 20) as archive:
             for member in archive:
                 path = member.name.removeprefix("./").rstrip("/")
@@ -284,8 +285,7 @@ class _Archives:
 
     def directories(self) -> tuple[DirectoryEntry, ...]:
         """Return the manifest's folders, parents before children."""
-        root = self._folders.get("") or next(iter(self._folders.values()))
-        folders = {"": root} | self._folders
+        folders = {"": _private_folder()} | self._folders
         return tuple(
             self._tree.add_directory(
                 FoundDirectory(
@@ -300,3 +300,10 @@ class _Archives:
             )
             for path, info in sorted(folders.items())
         )
+
+
+def _private_folder() -> tarfile.TarInfo:
+    """Return a folder's entry with the mode that PostgreSQL gives its own."""
+    info = tarfile.TarInfo()
+    info.mode = 0o700
+    return info

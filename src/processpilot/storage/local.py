@@ -112,6 +112,8 @@ class LocalStore:
         yield from (info for info in found if info.name.startswith(prefix))
 
     def _walk(self, folder: Path) -> Iterator[ObjectInfo]:
+        if folder == self._root / _ASIDE:
+            return
         try:
             entries = list(os.scandir(folder))
         except (FileNotFoundError, NotADirectoryError):
@@ -119,8 +121,7 @@ class LocalStore:
         for entry in entries:
             path = Path(entry.path)
             if entry.is_dir(follow_symlinks=False):
-                if path != self._root / _ASIDE:
-                    yield from self._walk(path)
+                yield from self._walk(path)
             else:
                 try:
                     status = entry.stat()

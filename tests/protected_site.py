@@ -6,14 +6,12 @@ import os
 import shutil
 import signal
 import subprocess
-import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-import pytest
 import yaml
 
 from processpilot.agent.backups import take_backup
@@ -21,7 +19,7 @@ from processpilot.agent.setup import SetupRequest, set_up
 from processpilot.plan.builtin import Basics, starter_plan
 from processpilot.postgres.account import launch_for
 from processpilot.postgres.binaries import Installation, find_installations
-from processpilot.postgres.cluster import initialise, server_processes
+from processpilot.postgres.cluster import server_processes
 from processpilot.postgres.connection import ServerAddress
 from processpilot.progress import silent
 from processpilot.repository.manifest import Manifest
@@ -138,49 +136,7 @@ class Site:
 SiteMaker = Callable[..., Site]
 
 
-@pytest.fixture
-def make_site(tmp_path: Path) -> Iterator[SiteMaker]:
-    """Return what makes a running, protected cluster; everything is ended afterwards."""
-    made: list[Site] = []
-    # Socket paths must be short, so sockets do not live below tmp_path.
-    sockets = Path(tempfile.mkdtemp(prefix="pp-test-"))
-
-    def make(
-        major: int = 18,
-        *,
-        wal_segment_bytes: int | None = None,
-        synchronous: bool = False,
-        autonomy: str = "act",
-    ) -> Site:
-        if major not in MAJORS:
-            pytest.skip(f"PostgreSQL {major} is not installed here")
-        installation = one_of(major)
-        site = Site(tmp_path / "cluster", installation, sockets, synchronous, autonomy)
-        site.folder.mkdir()
-        initialise(
-            installation,
-            site.data,
-            superuser=SUPERUSER,
-            wal_segment_bytes=wal_segment_bytes,
-        )
-        with (site.data / "postgresql.conf").open("a") as file:
-            file.write("shared_buffers = 16MB\nmax_slot_wal_keep_size = 1GB\n")
-        made.append(site)
-        site.start()
-        site.protect()
-        return site
-
-    yield make
-    for site in made:
-        with suppress(OSError, subprocess.CalledProcessError):
-            site.stop()
-        for pid in _left_in(site.folder):
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-    shutil.rmtree(sockets, ignore_errors=True)
-
-
-def _left_in(folder: Path) -> list[int]:
+def processes_in(folder: Path) -> list[int]:
     """Return processes that still work in, or were started with a path in, `folder`."""
     found = []
     for entry in Path("/proc").iterdir():
@@ -191,12 +147,6 @@ def _left_in(folder: Path) -> list[int]:
             if str(folder).encode() in words:
                 found.append(int(entry.name))
     return found
-
-
-@pytest.fixture
-def site(make_site: SiteMaker) -> Site:
-    """Return a running, protected cluster of PostgreSQL 18."""
-    return make_site()
 
 
 def wait_until(holds: Callable[[], bool], what: str, limit_s: float = 60.0) -> None:

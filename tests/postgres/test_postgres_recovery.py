@@ -1,0 +1,205 @@
+"""The whole recovery of a destroyed cluster, by the agent and by the command, and interrupted."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+from protected_site import Site, SiteMaker, wait_until
+from test_postgres_restore import streaming, wait_stored
+
+from processpilot.agent.agent import Agent, Duties
+from processpilot.backup.protection import StreamState
+from processpilot.cli.follow import Lines
+from processpilot.errors import LockedError, RefusedError
+from processpilot.evidence.report import build_report
+from processpilot.incident.begin import find_scenario, request_run
+from processpilot.postgres.control import read_control
+from processpilot.runbook import people
+from processpilot.runbook.runner import begin_run, read_run, run_ids
+from processpilot.runbook.state import RunState, Verdict
+from processpilot.runbook.step import StepOutcome
+from processpilot.wiring.wired import Wired
+
+QUIET = Lines(as_json=False)
+
+
+@contextmanager
+def agent_of(site: Site) -> Iterator[tuple[Wired, Agent]]:
+    """Run what `processpilot up` runs, in this process, for the length of the block."""
+    with closing(site.wired()) as wired, Agent(wired, Duties(True, True), QUIET) as agent:
+        thread = threading.Thread(target=agent.serve)
+        thread.start()
+        try:
+            yield wired, agent
+        finally:
+            agent.stop()
+            thread.join()
+
+
+def finished(wired: Wired, count: int = 1) -> bool:
+    """Whether `count` runs have their verdict."""
+    states = [read_run(wired.journal, run_id) for run_id in run_ids(wired.journal)]
+    return sum(1 for state in states if state.is_finished) >= count
+
+
+def newest(wired: Wired) -> RunState:
+    """Return the run with the newest event."""
+    return read_run(wired.journal, run_ids(wired.journal)[0])
+
+
+def program(site: Site, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run the command line as a person would."""
+    argv = [sys.executable, "-m", "processpilot", *words, "--plan", str(site.plan)]
+    return subprocess.run(argv, capture_output=True, text=True, check=False, timeout=120)
+
+
+def test_a_destroyed_cluster_comes_back_twice_and_nothing_is_lost(make_site: SiteMaker) -> None:
+    """The agent recovers and proves; a second disaster right after loses nothing either."""
+    site = make_site(synchronous=True)
+    site.run("create table t (id bigserial primary key, v int)")
+    total = 0
+    with agent_of(site) as (wired, agent):
+        wait_until(lambda: agent.commits_wait, "synchronous protection")
+        wait_until(lambda: bool(wired.repository.backup_ids()), "the first backup")
+        for disaster in (1, 2):
+            for value in range(50):
+                site.run(f"insert into t (v) values ({value})")
+                total += 1
+            site.destroy()
+            wait_until(lambda n=disaster: finished(wired, n), f"run {disaster}")
+            state = newest(wired)
+            assert state.verdict is Verdict.PASSED, state
+            assert site.run("select count(*) from t")[0][0] == total
+            wait_until(lambda: agent.commits_wait, "synchronous protection again")
+        report = build_report(state, {})
+        assert report.data_loss_window_s == 0.0
+        assert report.recovery_time_s is not None
+        assert {check.outcome for check in report.checks} <= {"passed", "skipped"}
+        assert report.old_data_dir is None
+        folder = wired.reports_dir(state.run_id)
+        wait_until(lambda: (folder / "report.html").exists(), "the report")
+        assert json.loads((folder / "report.json").read_text())["verdict"] == "passed"
+        assert "Complete database failure" in (folder / "report.html").read_text()
+
+
+def test_nothing_is_swapped_in_before_a_person_agrees(make_site: SiteMaker) -> None:
+    """With autonomy approve the run waits before the fence; the old files are then kept."""
+    site = make_site(autonomy="approve")
+    site.run("create table t as select 1 as id")
+    with agent_of(site) as (wired, agent):
+        wait_until(lambda: agent.stream_state is StreamState.STREAMING, "the stream")
+        wait_until(lambda: bool(wired.repository.backup_ids()), "the first backup")
+        pid = int((site.data / "postmaster.pid").read_text().split()[0])
+        os.kill(pid, signal.SIGKILL)
+        (site.data / "global" / "pg_control").unlink()
+
+        def waits() -> bool:
+            ids = run_ids(wired.journal)
+            step = read_run(wired.journal, ids[0]).step("fence") if ids else None
+            return step is not None and step.asked
+
+        wait_until(waits, "the request for approval")
+        run_id = run_ids(wired.journal)[0]
+        assert not (site.data / "global" / "pg_control").exists()
+        people.approve(wired.journal, run_id, by="a person", comment=None)
+        wait_until(lambda: finished(wired), "the run")
+        state = newest(wired)
+        assert state.verdict is Verdict.PASSED, state
+        kept = Path(str(state.result_of("swap")["old_data_dir"]))
+        assert (kept / "base").is_dir()
+        assert not (kept / "global" / "pg_control").exists()
+
+
+def test_a_database_that_answers_is_left_alone(site: Site) -> None:
+    """`recover` stops at its first step, with the status of a refusal, and touches nothing."""
+    site.back_up()
+    before = read_control(site.data).timeline
+    done = program(site, "recover", "database-failure", "--yes", "--json")
+    assert done.returncode == 8, done.stderr
+    assert "answers; there is nothing to recover" in done.stderr + done.stdout
+    assert site.run("select 1") == [(1,)]
+    assert read_control(site.data).timeline == before
+
+
+def test_a_dry_run_prints_every_step_and_changes_nothing(site: Site) -> None:
+    """`recover --dry-run` says of each step how well it is known; nothing begins."""
+    site.back_up()
+    done = program(site, "recover", "--dry-run")
+    assert "cannot be known" in done.stdout
+    assert "WOULD STOP HERE" in done.stdout
+    with closing(site.wired()) as wired:
+        assert run_ids(wired.journal) == ()
+
+
+def test_a_second_controller_is_refused(site: Site) -> None:
+    """While one agent leads, another one cannot take the lease."""
+    site.back_up()
+    with agent_of(site), closing(site.wired()) as other:
+        with pytest.raises(LockedError, match="held by process"):
+            Agent(other, Duties(False, False), QUIET).__enter__()
+    done = program(site, "run", "resume")
+    assert done.returncode == 4
+
+
+def test_a_changed_plan_does_not_carry_a_run_on(site: Site) -> None:
+    """A run pins its plan: with another one it is refused, not guessed."""
+    site.back_up()
+    site.destroy()
+    with closing(site.wired()) as wired:
+        scenario = find_scenario(wired.loaded.plan, "database-failure")
+        begin_run(wired.journal, request_run(wired.loaded, scenario, "r1", "a person", None))
+    site.plan.write_text(site.plan.read_text() + "\n# changed\n")
+    with closing(site.wired()) as wired, Agent(wired, Duties(False, False), QUIET) as agent:
+        with pytest.raises(RefusedError, match="the plan changed"):
+            agent.lead("r1")
+
+
+def test_a_recovery_killed_at_any_moment_is_finished_by_resume(make_site: SiteMaker) -> None:
+    """SIGKILL `recover` again and again; `run resume` finishes with every acknowledged row."""
+    seed = random.SystemRandom().getrandbits(32)
+    print(f"seed {seed}")
+    source = random.Random(seed)
+    site = make_site(synchronous=True)
+    site.run("create table t (id bigserial primary key)")
+    with streaming(site) as agent:
+        site.back_up()
+        for _ in range(20):
+            site.run("insert into t default values")
+        wait_stored(site, agent)
+    site.destroy()
+    base = [sys.executable, "-m", "processpilot"]
+    words = ["recover", "--yes"]
+    kills = 0
+    while True:
+        process = subprocess.Popen(
+            [*base, *words, "--plan", str(site.plan)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        try:
+            # Every attempt may take a little longer, so that a slow machine comes to an end too.
+            output, _ = process.communicate(timeout=source.uniform(1.0, 2.5 + 0.4 * kills))
+            break
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
+            kills += 1
+            words = ["run", "resume"]
+            assert kills < 40, "no attempt comes to an end"
+    with closing(site.wired()) as wired:
+        state = newest(wired)
+    assert state.verdict is Verdict.PASSED, output
+    assert kills
+    assert all(step.outcome is StepOutcome.PASSED for step in state.steps)
+    assert site.run("select count(*) from t")[0][0] == 20
