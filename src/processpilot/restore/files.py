@@ -31,10 +31,12 @@ from processpilot.repository.tree import (
 )
 
 CONTROL_FILE = "global/pg_control"
-_WORKERS = 2
+# More threads than cores, because they wait for the disk in turn.
+_WORKERS = 4
 
 # Blobs of one pack are read in one request, up to this many bytes of plaintext.
 _RUN_BYTES = 4 * 1024 * 1024
+_CHUNKS_PER_WRITE = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,20 +183,8 @@ class FileWriter:
 
     def _fill_run(self, run: Sequence[ChunkPlace]) -> None:
         data = self._repository.read_blobs([place.ref for place in run])
-        path: Path | None = None
-        descriptor = -1
-        try:
-            for place, chunk in zip(run, data, strict=True):
-                if place.path != path:
-                    if descriptor >= 0:
-                        os.close(descriptor)
-                    path, descriptor = place.path, os.open(place.path, os.O_WRONLY)
-                _write_fully(descriptor, chunk, place.offset)
-        except OSError as error:
-            raise UnavailableError(f"cannot write {path}: {error.strerror}") from error
-        finally:
-            if descriptor >= 0:
-                os.close(descriptor)
+        for stretch in _stretches(run, data):
+            _write_stretch(*stretch)
         with self._lock:
             self._done += sum(len(chunk) for chunk in data)
             done = self._done
@@ -226,11 +216,38 @@ def _runs(places: list[ChunkPlace]) -> Iterator[list[ChunkPlace]]:
         yield run
 
 
-def _write_fully(descriptor: int, data: bytes, offset: int) -> None:
-    view = memoryview(data)
-    while view:
-        written = os.pwrite(descriptor, view, offset)
-        view, offset = view[written:], offset + written
+def _stretches(
+    run: Sequence[ChunkPlace], data: Sequence[bytes]
+) -> Iterator[tuple[Path, int, list[bytes]]]:
+    """Yield path, offset and chunks of what lies side by side in one file, for one write."""
+    path, begin, end = run[0].path, run[0].offset, run[0].offset
+    chunks: list[bytes] = []
+    for place, chunk in zip(run, data, strict=True):
+        if place.path != path or place.offset != end or len(chunks) == _CHUNKS_PER_WRITE:
+            yield path, begin, chunks
+            path, begin, end, chunks = place.path, place.offset, place.offset, []
+        chunks.append(chunk)
+        end += len(chunk)
+    yield path, begin, chunks
+
+
+def _write_stretch(path: Path, offset: int, chunks: Sequence[bytes]) -> None:
+    try:
+        descriptor = os.open(path, os.O_WRONLY)
+        try:
+            written = os.pwritev(descriptor, chunks, offset)
+            rest = memoryview(b"".join(chunks))[written:] if written < _size(chunks) else b""
+            while rest:
+                done = os.pwrite(descriptor, rest, offset + written)
+                rest, written = rest[done:], written + done
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise UnavailableError(f"cannot write {path}: {error.strerror}") from error
+
+
+def _size(chunks: Sequence[bytes]) -> int:
+    return sum(len(chunk) for chunk in chunks)
 
 
 def _finish(file: _File) -> None:

@@ -1,0 +1,1 @@
+"""Timings on this machine: `make bench`. Never part of the tests."""
