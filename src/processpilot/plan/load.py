@@ -127,8 +127,14 @@ def _double_keys(node: yaml.Node, path: Path_) -> Iterator[Problem]:
 
 
 def _problems(error: ValidationError, root: yaml.Node) -> Iterator[Problem]:
-    for detail in error.errors(include_url=False):
+    details = error.errors(include_url=False)
+    for detail in details:
         path = _plain(detail["loc"], root)
+        if detail["type"] == "too_short" and any(
+            other is not detail and other["loc"][: len(detail["loc"])] == detail["loc"]
+            for other in details
+        ):
+            continue  # The items are there; each of them is reported by itself.
         if detail["type"] == "value_error" and not path:
             for line in str(detail["ctx"]["error"]).splitlines():
                 place, _, message = line.partition(": ")

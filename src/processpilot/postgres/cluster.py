@@ -226,8 +226,12 @@ def _working_folders() -> Iterator[tuple[int, str]]:
             yield int(entry.name), str(Path(f"/proc/{entry.name}/cwd").readlink())
 
 
-def unseen_servers() -> list[int]:
-    """Return live PostgreSQL processes whose working folder this account may not see."""
+def unseen_servers(owner: int) -> list[int]:
+    """Return live PostgreSQL processes of user `owner` whose working folder we may not see.
+
+    A server runs as its data directory's owner and as nobody else (src/backend/utils/init/
+    miscinit.c, checkDataDir), so other users' servers cannot be the one looked for.
+    """
     found = []
     for entry in os.scandir("/proc"):
         if not entry.name.isdigit():
@@ -236,7 +240,8 @@ def unseen_servers() -> list[int]:
             Path(f"/proc/{entry.name}/cwd").readlink()
         except PermissionError:
             with contextlib.suppress(OSError):
-                if Path(f"/proc/{entry.name}/comm").read_text().strip() == "postgres":
+                name = Path(f"/proc/{entry.name}/comm").read_text().strip()
+                if name == "postgres" and entry.stat().st_uid == owner:
                     found.append(int(entry.name))
         except OSError:
             continue

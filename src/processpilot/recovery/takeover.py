@@ -68,7 +68,8 @@ class Fence:
                 f"the old server is alive: processes {', '.join(map(str, alive))} in {data_dir}",
                 hint="Stop it, then run `processpilot run retry`.",
             )
-        if unseen := unseen_servers():
+        recovered = Path(str(required_result(context.run, "restore")["folder"]))
+        if unseen := unseen_servers(recovered.stat().st_uid):
             raise RefusedError(
                 f"cannot see where processes {', '.join(map(str, unseen))} (postgres) work, "
                 "so nobody can say that the old server is dead",
