@@ -58,7 +58,8 @@ def ask_sql(question: SqlQuery, address: ServerAddress, timeout_s: float) -> str
     except psycopg.errors.QueryCanceled:
         return f"no answer within {timeout_s:g} s"
     except psycopg.Error as error:
-        return hide(_one_line(str(error)), target.password)
+        # libpq's further lines ask whether a server runs there; that is what the probe asked.
+        return hide(_one_line(str(error).partition("\n")[0]), target.password)
     if question.expect is not None and value != question.expect:
         return f'the answer is "{value}", expected "{question.expect}"'
     return None

@@ -67,7 +67,10 @@ class CheckLine:
 
 @dataclass(frozen=True, slots=True)
 class Objective:
-    """A component's objectives, and whether what was measured keeps them (None: not known)."""
+    """A component's objectives, and whether what was measured keeps them (None: not known).
+
+    Of a component that no probe watches nothing is known.
+    """
 
     component: str
     title: str
@@ -75,6 +78,7 @@ class Objective:
     rpo_s: float
     rto_met: bool | None
     rpo_met: bool | None
+    watched: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,9 +163,10 @@ def build_report(run: RunState, versions: Mapping[str, str]) -> Report:
 def conclude(run: RunState) -> Verdict:
     """Return the verdict of a run whose steps all passed: objectives kept, or missed.
 
-    An objective of which nothing was measured counts as missed: not known is never green.
+    An objective of which nothing was measured counts as missed: not known is never green. What
+    no probe watches is not judged, and the report says so.
     """
-    kept = all(o.rto_met is True and o.rpo_met is True for o in _objectives(run))
+    kept = all(o.rto_met is True and o.rpo_met is True for o in _objectives(run) if o.watched)
     return Verdict.PASSED if kept else Verdict.MISSED
 
 
@@ -218,8 +223,9 @@ def _objectives(run: RunState) -> Iterator[Objective]:
             str(item["title"]),
             rto,
             rpo,
-            None if took is None else took <= rto,
-            rpo_met,
+            None if took is None or not item["watched"] else took <= rto,
+            rpo_met if item["watched"] else None,
+            bool(item["watched"]),
         )
 
 

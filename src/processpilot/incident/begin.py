@@ -72,4 +72,5 @@ def _objectives(plan: Plan, scenario: Scenario) -> Iterator[JsonValue]:
             "title": component.title,
             "rto_s": component.rto_s,
             "rpo_s": component.rpo_s,
+            "watched": bool(component.probes),
         }

@@ -88,7 +88,7 @@ class ServerAddress:
 
 
 def _connect_error(address: ServerAddress, error: psycopg.OperationalError) -> Exception:
-    text = " ".join(str(error).split())
+    text = " ".join(str(error).partition("\n\t")[0].split())
     if address.password:
         text = text.replace(address.password, "***")
     if "password authentication failed" in text or "no password supplied" in text:
