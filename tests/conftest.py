@@ -13,8 +13,11 @@ from pathlib import Path
 
 import pytest
 from protected_site import MAJORS, SUPERUSER, Site, SiteMaker, one_of, processes_in
+from s3_endpoint import s3_endpoint
 
 from processpilot.postgres.cluster import initialise
+
+__all__ = ["s3_endpoint"]
 
 
 @pytest.fixture
@@ -30,11 +33,21 @@ def make_site(tmp_path: Path) -> Iterator[SiteMaker]:
         wal_segment_bytes: int | None = None,
         synchronous: bool = False,
         autonomy: str = "act",
+        repository: str | None = None,
+        storage: dict[str, str | bool] | None = None,
     ) -> Site:
         if major not in MAJORS:
             pytest.skip(f"PostgreSQL {major} is not installed here")
         installation = one_of(major)
-        site = Site(tmp_path / "cluster", installation, sockets, synchronous, autonomy)
+        site = Site(
+            tmp_path / "cluster",
+            installation,
+            sockets,
+            synchronous,
+            autonomy,
+            repository,
+            storage or {},
+        )
         site.folder.mkdir()
         initialise(
             installation,

@@ -9,7 +9,7 @@ import subprocess
 import time
 from collections.abc import Callable
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import yaml
@@ -43,6 +43,8 @@ class Site:
     sockets: Path
     synchronous: bool = False
     autonomy: str = "act"
+    repository: str | None = None
+    storage: dict[str, str | bool] = field(default_factory=dict)
 
     @property
     def data(self) -> Path:
@@ -106,12 +108,12 @@ class Site:
         request = SetupRequest(
             self.plan,
             dsn,
-            str(self.folder / "repository"),
+            self.repository or str(self.folder / "repository"),
             "site",
             self.data,
             self.synchronous,
             heartbeat=True,
-            storage={},
+            storage=self.storage,
             autonomy=self.autonomy,
         )
         set_up(request, write_plan)
