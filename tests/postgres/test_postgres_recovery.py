@@ -14,6 +14,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
+import yaml
 from protected_site import Site, SiteMaker, wait_until
 from test_postgres_restore import streaming, wait_stored
 
@@ -204,3 +205,24 @@ def test_a_recovery_killed_at_any_moment_is_finished_by_resume(make_site: SiteMa
     assert kills
     assert all(step.outcome is StepOutcome.PASSED for step in state.steps)
     assert site.run("select count(*) from t")[0][0] == 20
+
+
+def test_a_receiver_that_hangs_does_not_hold_commits_forever(make_site: SiteMaker) -> None:
+    """A stopped receiver is ended after the grace period, and the lifted wait is written down."""
+    site = make_site(synchronous=True)
+    document = yaml.safe_load(site.plan.read_text())
+    document["protection"]["sync_grace"] = "2s"
+    site.plan.write_text(yaml.safe_dump(document))
+    site.run("create table t (id int)")
+    with streaming(site) as agent:
+        wait_until(lambda: agent.commits_wait, "synchronous protection")
+        pid = int((site.plan.parent / ".processpilot" / "receiver.pid").read_text())
+        os.kill(pid, signal.SIGSTOP)
+        site.run("insert into t values (1)")
+        with closing(site.wired()) as wired:
+
+            def kinds() -> list[str]:
+                return [event.kind for event in wired.journal.read("protection")]
+
+            wait_until(lambda: kinds().count("protection-synchronous") == 2, "synchrony again")
+            assert kinds().index("protection-lifted") == 2

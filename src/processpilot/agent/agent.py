@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import UTC
 from types import TracebackType
@@ -19,7 +19,7 @@ from processpilot.agent.backups import backup_is_due, expire_now, take_backup
 from processpilot.backup.protection import Protection, StreamState
 from processpilot.checks.hysteresis import Health
 from processpilot.checks.symptoms import Match
-from processpilot.errors import ProcessPilotError, RefusedError
+from processpilot.errors import LockedError, ProcessPilotError, RefusedError
 from processpilot.evidence.report import build_report
 from processpilot.evidence.store import store_report
 from processpilot.evidence.versions import versions
@@ -53,6 +53,7 @@ _LOOP_S = 0.25
 _STATUS_S = 0.25
 _SCHEDULE_S = 5.0
 _AGAIN_S = 300.0
+_TROUBLE_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +96,7 @@ class Agent:
         self._protection: Protection | None = None
         self._watch: Watch | None = None
         self._declaring = threading.Lock()
+        self._trouble: str | None = None
 
     def __enter__(self) -> Self:
         wired = self._wired
@@ -146,11 +148,18 @@ class Agent:
     def serve(self) -> None:
         """Carry out whatever run is open, until asked to stop."""
         while not self._stopping.wait(_LOOP_S):
-            run_id = self.open_run()
-            if run_id is not None:
-                self._carry_on(run_id)
-            else:
-                self._answer_incident()
+            try:
+                run_id = self.open_run()
+                if run_id is not None:
+                    self._carry_on(run_id)
+                else:
+                    self._answer_incident()
+                self._trouble = None
+            except LockedError:
+                raise  # Another controller has taken over.
+            except ProcessPilotError as error:
+                self._trouble = error.message
+                self._stopping.wait(_TROUBLE_S)
 
     def lead(self, run_id: str) -> RunState:
         """Carry one run on until it is finished, needs a person, or stop is asked for."""
@@ -269,7 +278,7 @@ class Agent:
                 if backup_is_due(self._wired) is not None:
                     take_backup(self._wired, silent)
                     expire_now(self._wired, execute=True)
-            except ProcessPilotError:
+            except (ProcessPilotError, OSError):
                 again = now + _AGAIN_S
 
     def _write_status(self) -> None:
@@ -277,8 +286,9 @@ class Agent:
         path = self._wired.state_dir / STATUS_FILE
         temporary = path.with_name(f".{path.name}.new")
         while True:
-            temporary.write_text(json.dumps(self._status()) + "\n")
-            temporary.replace(path)
+            with suppress(OSError):
+                temporary.write_text(json.dumps(self._status()) + "\n")
+                temporary.replace(path)
             if self._stopping.wait(_STATUS_S):
                 return
 
@@ -297,6 +307,7 @@ class Agent:
                 "commits_wait": stream.waits,
                 "last_heartbeat_at": None if beat is None else beat.astimezone(UTC).isoformat(),
             },
+            "trouble": self._trouble,
             "progress": None if self._observer.progress is None else list(self._observer.progress),
             "probes": {
                 name: {"health": str(state.health), "detail": state.detail}

@@ -64,6 +64,8 @@ def read_overview(wired: Wired) -> Overview:
         problems.append("the agent does not run: processpilot up")
     elif stream is not None and stream["state"] != "streaming":
         problems.append(f"the log is not streamed: {stream['state']} {stream['detail']}".strip())
+    if agent is not None and agent.get("trouble") is not None:
+        problems.append(f"the agent cannot carry on: {agent['trouble']}")
     failing = () if agent is None else tuple(agent["failing"])
     problems += [f"probe {name} is failing" for name in failing]
     lag = _lag_bytes(wired, problems)

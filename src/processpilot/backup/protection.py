@@ -18,7 +18,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from processpilot.backup.heartbeat import FILE_NAME, INTERVAL_S, beat, create_heartbeat
-from processpilot.backup.receiver import Receiver, create_slot, drop_slot, read_slot
+from processpilot.backup.receiver import Receiver, create_slot, drop_slot, read_slot, silence
 from processpilot.backup.spool import Spool
 from processpilot.backup.stream import wait_streaming
 from processpilot.backup.synchronous import check_synchronous, require_receiver
@@ -33,6 +33,7 @@ from processpilot.repository.wal import WalArchive
 
 _TICK_S = 0.1
 _RESTART_S = 1.0
+_LOOK_S = 2.0
 
 
 class StreamState(StrEnum):
@@ -108,6 +109,7 @@ class Protection:
         self._lost_at: float | None = None
         self._waits = False
         self._last_ship = 0.0
+        self._last_look = 0.0
         self._threads: list[threading.Thread] = []
         self.status = ProtectionStatus(StreamState.STOPPED)
 
@@ -182,6 +184,9 @@ class Protection:
             except ProcessPilotError as error:
                 self._broken(error)
                 self._stop.wait(_RESTART_S)
+            except OSError as error:
+                self._broken(UnavailableError(f"{error.filename}: {error.strerror}"))
+                self._stop.wait(_RESTART_S)
             self._stop.wait(_TICK_S)
 
     def _tend(self) -> None:
@@ -190,9 +195,22 @@ class Protection:
             self._note_lost()
             self._begin()
         now = self._ground.clock.monotonic()
+        if self._waits and now - self._last_look >= _LOOK_S:
+            self._last_look = now
+            self._end_if_silent()
         if now - self._last_ship >= self._settings.tail_interval_s:
             self._last_ship = now
             self._ship()
+            if self._receiver.is_running():
+                self._set(StreamState.STREAMING)
+
+    def _end_if_silent(self) -> None:
+        """End a receiver that lives but confirms nothing, so that commits need not wait for it."""
+        with self._ground.address.session() as connection:
+            silent_s = silence(connection)
+        if silent_s is None or silent_s > self._settings.sync_grace_s:
+            self._receiver.kill()
+            self._wait_for_receiver(on=False, why="the receiver confirms nothing")
 
     def _begin(self) -> None:
         """Start the receiver with its slot and wait until it streams."""
@@ -246,7 +264,8 @@ class Protection:
 
     def _broken(self, error: ProcessPilotError) -> None:
         if self.status.state is not StreamState.BROKEN:
-            self._ground.note("stream-broken", {"code": error.code, "message": error.message})
+            with contextlib.suppress(ProcessPilotError):
+                self._ground.note("stream-broken", {"code": error.code, "message": error.message})
         self._set(StreamState.BROKEN, error.message)
 
     def _set(self, state: StreamState, detail: str = "") -> None:
@@ -277,7 +296,8 @@ class Protection:
         file = self._settings.state_dir / FILE_NAME
         while not self._stop.is_set():
             if self.status.state is StreamState.STREAMING:
-                with contextlib.suppress(ProcessPilotError), self._ground.address.session() as link:
+                trouble = (ProcessPilotError, OSError)
+                with contextlib.suppress(*trouble), self._ground.address.session() as link:
                     link.execute("set statement_timeout = '30s'")
                     while not self._stop.wait(INTERVAL_S):
                         if self.status.state is not StreamState.STREAMING:

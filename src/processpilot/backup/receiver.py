@@ -16,7 +16,7 @@ import psycopg
 
 from processpilot.errors import RefusedError, UnavailableError
 from processpilot.postgres.binaries import Installation
-from processpilot.postgres.connection import ServerAddress, translated
+from processpilot.postgres.connection import ServerAddress
 from processpilot.postgres.lsn import Lsn
 
 APPLICATION_NAME = "processpilot"
@@ -135,6 +135,12 @@ class Receiver:
             return "it wrote nothing"
         return lines[-1] if lines else "it wrote nothing"
 
+    def kill(self) -> None:
+        """End the process at once; what the server was told is flushed is on disk."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
+
     def stop(self) -> None:
         """End the process; what it had received is flushed. Idempotent."""
         if self._process is None:
@@ -158,7 +164,11 @@ def flushed_lsn(connection: psycopg.Connection) -> Lsn | None:
     return None if row is None or row[0] is None else Lsn.parse(str(row[0]))
 
 
-def flush_position(address: ServerAddress) -> Lsn | None:
-    """Return the receiver's confirmed position as the server at `address` reports it."""
-    with address.connect() as connection, translated(address.shown):
-        return flushed_lsn(connection)
+def silence(connection: psycopg.Connection) -> float | None:
+    """Return seconds since the receiver last confirmed anything; None when none is connected."""
+    row = connection.execute(
+        "select extract(epoch from clock_timestamp() - coalesce(reply_time, backend_start)) from pg_stat_replication"
+        " where application_name = %s and state = 'streaming'",
+        [APPLICATION_NAME],
+    ).fetchone()
+    return None if row is None or row[0] is None else float(row[0])

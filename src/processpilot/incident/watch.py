@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import datetime
 
 from processpilot.checks.hysteresis import Health, ProbeHealth, observe
 from processpilot.checks.probe import Prober
 from processpilot.checks.symptoms import Match, match_scenarios
+from processpilot.errors import ProcessPilotError
 from processpilot.plan.model import Plan
 from processpilot.plan.probe import ProbeSpec
 
@@ -73,5 +75,7 @@ class Watch:
                 failing = after.health is Health.FAILING
                 matches = match_scenarios(self._plan.scenarios, self._health) if failing else []
             if matches:
-                self._on_match(matches[0])
+                # Writing the incident down may fail now; the next result tries again.
+                with suppress(ProcessPilotError):
+                    self._on_match(matches[0])
             self._stop.wait(max(0.0, spec.every_s - result.duration_s))
