@@ -120,7 +120,7 @@ class Runner:
         while not stopping():
             match decide(state):
                 case StartStep(step_id=step_id, attempt=attempt):
-                    self._pause_before(attempt)
+                    self._pause_before(state, step_id)
                     state = self._start(state, lease, step_id, attempt)
                 case ProbeStep(step_id=step_id):
                     state = self._probe(state, lease, step_id)
@@ -134,9 +134,11 @@ class Runner:
                     break
         return state
 
-    def _pause_before(self, attempt: int) -> None:
-        if attempt > 1:
-            self._clock.sleep(min(2.0 ** (attempt - 2), _LONGEST_PAUSE_S))
+    def _pause_before(self, state: RunState, step_id: str) -> None:
+        """Give the outside world time after a failure; a crash or a person needs none."""
+        step = state.step(step_id)
+        if step is not None and step.outcome is StepOutcome.FAILED:
+            self._clock.sleep(min(2.0 ** (step.attempt - 1), _LONGEST_PAUSE_S))
 
     def _start(self, state: RunState, lease: Lease, step_id: str, attempt: int) -> RunState:
         data: dict[str, JsonValue] = {"step": step_id, "attempt": attempt, "pid": os.getpid()}
