@@ -11,12 +11,14 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 from protected_site import SUPERUSER, Site
 from test_postgres_restore import restore, streaming, wait_stored
 
+from processpilot.agent.backups import take_backup
 from processpilot.clock import SystemClock
 from processpilot.errors import GapError, IntegrityError, ProcessPilotError, RefusedError
 from processpilot.postgres.control import read_control
@@ -26,7 +28,7 @@ from processpilot.restore.files import FileWriter
 from processpilot.restore.finish import recover
 from processpilot.restore.plan import RestorePlan, RestoreRequest, plan_restore
 from processpilot.restore.target import RecoveryTarget, TargetKind
-from processpilot.wiring.wired import Wired
+from processpilot.wiring.wired import Wired, open_plan
 
 LATEST = RecoveryTarget(TargetKind.LATEST)
 
@@ -236,3 +238,20 @@ def test_restore_refuses_what_would_be_unsafe(site: Site, tmp_path: Path) -> Non
             restore(wired, site.data)
         with pytest.raises(RefusedError, match="bytes"):
             restore(wired, Path("/dev/shm/../../proc/nowhere/copy"))
+
+
+class LateClock(SystemClock):
+    """A machine whose clock is a day behind."""
+
+    def now(self) -> datetime:
+        """Return yesterday's moment."""
+        return super().now() - timedelta(days=1)
+
+
+def test_a_clock_in_the_past_is_refused(site: Site) -> None:
+    """A backup that would sort before the newest one is refused, and both moments are named."""
+    site.back_up()
+    with closing(open_plan(site.plan, LateClock())) as wired:
+        with pytest.raises(RefusedError, match="clock says"):
+            take_backup(wired, silent)
+        assert len(wired.repository.backup_ids()) == 1

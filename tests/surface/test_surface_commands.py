@@ -249,6 +249,9 @@ def test_a_bare_machine_needs_only_repository_and_key(site: Site, tmp_path: Path
         )
         assert done.returncode == 0, done.stderr
         assert (target / "global" / "pg_control").exists()
+        plan = tmp_path / f"{name}-companions" / "processpilot.yaml"
+        assert plan.read_text() == site.plan.read_text()
+        assert not list(tmp_path.glob(".*.processpilot"))
 
 
 def test_secrets_stay_where_they_belong(site: Site) -> None:

@@ -167,8 +167,8 @@ def flushed_lsn(connection: psycopg.Connection) -> Lsn | None:
 def silence(connection: psycopg.Connection) -> float | None:
     """Return seconds since the receiver last confirmed anything; None when none is connected."""
     row = connection.execute(
-        "select extract(epoch from clock_timestamp() - coalesce(reply_time, backend_start)) from pg_stat_replication"
-        " where application_name = %s and state = 'streaming'",
+        "select extract(epoch from clock_timestamp() - coalesce(reply_time, backend_start))"
+        " from pg_stat_replication where application_name = %s and state = 'streaming'",
         [APPLICATION_NAME],
     ).fetchone()
     return None if row is None or row[0] is None else float(row[0])

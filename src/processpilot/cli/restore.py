@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
@@ -29,6 +30,7 @@ from processpilot.evidence.page import format_bytes
 from processpilot.postgres.control import read_control
 from processpilot.repository.blob import BackupId
 from processpilot.repository.repository import Repository, open_repository
+from processpilot.restore.companions import write_companions
 from processpilot.restore.files import FileWriter
 from processpilot.restore.finish import Recovered, recover
 from processpilot.restore.plan import RestorePlan, RestoreRequest, plan_restore
@@ -99,7 +101,8 @@ def restore(
             _print_plan(operation, as_json=as_json)
             return
         done = _execute(operation, repository, superuser, as_json=as_json)
-        _print_done(operation, done, as_json=as_json)
+        companions = write_companions(operation)
+        _print_done(operation, done, companions, as_json=as_json)
 
 
 def _target(
@@ -152,6 +155,7 @@ def _execute(
     if pages.outcome is Outcome.FAILED:
         note(f"processpilot: {pages.actual}: {pages.detail}")
         raise typer.Exit(INTEGRITY)
+    shutil.rmtree(plan.staging, ignore_errors=True)
     return done
 
 
@@ -196,7 +200,9 @@ def _print_plan(plan: RestorePlan, *, as_json: bool) -> None:
         out(f"{name:>10}  {value}")
 
 
-def _print_done(plan: RestorePlan, done: Recovered, *, as_json: bool) -> None:
+def _print_done(
+    plan: RestorePlan, done: Recovered, companions: list[Path], *, as_json: bool
+) -> None:
     if as_json:
         print_json(
             _document(plan)
@@ -205,9 +211,12 @@ def _print_done(plan: RestorePlan, done: Recovered, *, as_json: bool) -> None:
                 "reached_lsn": str(done.reached),
                 "last_commit_at": done.last_commit_at,
                 "new_timeline": done.timeline,
+                "companions": [str(path) for path in companions],
             }
         )
         return
     last = "" if done.last_commit_at is None else f", last commit {done.last_commit_at}"
     out(f"restored into {done.folder}: reached {done.reached}{last}, timeline {done.timeline}")
+    for path in companions:
+        out(f"besides: {path}")
     out(f"start it with: {plan.installation.bin_dir / 'pg_ctl'} -D {done.folder} start")

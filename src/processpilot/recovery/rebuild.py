@@ -20,7 +20,12 @@ from processpilot.recovery.ledger import count_lost
 from processpilot.repository.blob import BackupId
 from processpilot.restore.files import FileWriter
 from processpilot.restore.finish import end_leftovers, recover
-from processpilot.restore.plan import RestorePlan, RestoreRequest, plan_restore
+from processpilot.restore.plan import (
+    RestorePlan,
+    RestoreRequest,
+    plan_restore,
+    staging_of,
+)
 from processpilot.restore.scratch import scratch_address, start_scratch
 from processpilot.restore.target import RecoveryTarget, TargetKind
 from processpilot.runbook.action import NotHappened, ProbeAnswer, Result, StepContext
@@ -84,7 +89,7 @@ class Restore:
 
     def _clear(self, folder: Path, run_id: str) -> None:
         """Remove what an interrupted attempt of this very run left."""
-        places = [folder, folder.with_name(f".{folder.name}.processpilot")]
+        places = [folder, staging_of(folder)]
         places += self._tablespaces(run_id).values()
         if folder.exists():
             end_leftovers(folder)

@@ -7,6 +7,7 @@ dead: without proof the fence fails and a person decides.
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from processpilot.postgres.control import ClusterState, read_control
 from processpilot.recovery.ground import Ground
 from processpilot.recovery.look import why_silent
 from processpilot.recovery.rebuild import required_result
+from processpilot.restore.plan import staging_of
 from processpilot.runbook.action import (
     Happened,
     NotHappened,
@@ -140,6 +142,7 @@ class Swap:
         for place in places:
             _rename(place)
         _check_recovered(data.final, int(str(replay["timeline"])))
+        shutil.rmtree(staging_of(data.recovered), ignore_errors=True)
         return _described(places)
 
     def _check_nothing_runs(self) -> None:

@@ -79,7 +79,12 @@ class RestorePlan:
     @property
     def staging(self) -> Path:
         """The folder beside the target that holds log on its way and the scratch server's files."""
-        return self.folder.with_name(f".{self.folder.name}.processpilot")
+        return staging_of(self.folder)
+
+
+def staging_of(folder: Path) -> Path:
+    """Return where a restore into `folder` keeps what it needs besides; removed when it is done."""
+    return folder.with_name(f".{folder.name}.processpilot")
 
 
 def plan_restore(
