@@ -30,8 +30,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Return 0 when the recovery passed, 1 when it did not, 130 when interrupted."""
     options = _parser().parse_args(arguments)
     console = Console()
-    signal.signal(signal.SIGTERM, _interrupt)
-    signal.signal(signal.SIGHUP, _interrupt)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
     folder = Path(mkdtemp(prefix="processpilot-demo-"))
     supervisor: Supervisor | None = None
     kept = False

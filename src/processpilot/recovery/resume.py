@@ -25,6 +25,7 @@ _COMPONENT_S = 60.0
 _POLL_S = 0.2
 _ASK_S = 10.0
 _ASK_ATTEMPTS = 3
+_SPEED_ATTEMPTS = 4
 
 
 class Protect:
@@ -164,12 +165,17 @@ class Validate:
             clock.sleep(_POLL_S)
 
     def _speed(self) -> CheckResult:
+        """Compare with before; caches are cold at first, so a slow answer is asked for again."""
         ground = self._ground
         plan = ground.loaded.plan
         before = read_baseline(ground.loaded.state_dir / FILE_NAME)
-        return compare_speed(
-            before, measure_speed(ground.prober, plan.components), plan.performance_factor
-        )
+        for attempt in range(_SPEED_ATTEMPTS):
+            now = measure_speed(ground.prober, plan.components)
+            found = compare_speed(before, now, plan.performance_factor)
+            if found.outcome is not Outcome.FAILED:
+                break
+            ground.clock.sleep(2.0**attempt)
+        return found
 
 
 def _expected(check: HttpCheck | SqlCheck) -> str:
