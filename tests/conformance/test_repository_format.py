@@ -13,8 +13,6 @@ import re
 import shutil
 import stat
 import struct
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing
@@ -27,17 +25,18 @@ import repository_reader
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from protected_site import MAJORS, SUPERUSER, Site, one_of
 from repository_reader import DamagedError, Key, Reference, SecondReader, canonical, unpacked
+from typer.testing import CliRunner
 
 from processpilot.agent.escrow import prove_key
 from processpilot.backup.stream import temporary_stream
 from processpilot.cli.key import read_key
+from processpilot.cli.main import app
 from processpilot.postgres.cluster import initialise
 from processpilot.progress import silent
 from processpilot.restore.files import FileWriter
 
 SPECIFICATION = Path(__file__).parents[2] / "docs" / "repository-format.md"
 FRAME = "28b52ffd200c61000070726f6365737370696c6f74"
-PASSPHRASE = "four words nobody guesses"
 
 
 @dataclass(frozen=True)
@@ -176,23 +175,23 @@ def test_second_reader_reads_the_log(made: Made) -> None:
 def test_key_wrapped_after_the_specification_opens_the_repository(
     made: Made, tmp_path: Path
 ) -> None:
-    """The product opens and verifies a repository with a passphrase that was wrapped by hand."""
+    """The product opens and verifies a repository whose key was wrapped by hand."""
     key = SecondReader(made.folder, made.secret).key
+    identity = pyrage.x25519.Identity.generate()
+    public = identity.to_public()
     document: dict[str, object] = {
-        "kind": "passphrase",
+        "kind": "age",
         "label": "by-hand",
-        "public": None,
-        "wrapped": base64.b64encode(pyrage.passphrase.encrypt(key.secret, PASSPHRASE)).decode(),
+        "public": str(public),
+        "wrapped": base64.b64encode(pyrage.encrypt(key.secret, [public])).decode(),
     }
     mac = key.keyed_hash("mac recipient", canonical(document)).hex()
     (made.folder / "keys" / "by-hand").write_bytes(canonical(document | {"mac": mac}))
-    (tmp_path / "passphrase").write_text(PASSPHRASE)
+    (tmp_path / "identity").write_text(str(identity))
     with closing(made.site.wired()) as wired:
-        assert prove_key(wired, read_key(tmp_path / "passphrase")).backup_id == made.backup
-    program = Path(sys.executable).with_name("processpilot")
-    words = [str(program), "backup", "verify", "--plan", str(made.site.plan)]
-    done = subprocess.run(words, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
+        assert prove_key(wired, read_key(tmp_path / "identity")).backup_id == made.backup
+    done = CliRunner().invoke(app, ["backup", "verify", "--plan", str(made.site.plan)])
+    assert done.exit_code == 0, done.output
 
 
 def test_changed_bytes_are_refused(made: Made, tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from test_postgres_restore import streaming, wait_stored
 from processpilot.agent.agent import Agent, Duties
 from processpilot.backup.protection import StreamState
 from processpilot.cli.follow import Lines
-from processpilot.errors import LockedError, RefusedError
+from processpilot.errors import LockedError, RefusedError, UnavailableError
 from processpilot.evidence.report import build_report
 from processpilot.incident.begin import find_scenario, request_run
 from processpilot.postgres.control import read_control
@@ -226,3 +226,31 @@ def test_a_receiver_that_hangs_does_not_hold_commits_forever(make_site: SiteMake
 
             wait_until(lambda: kinds().count("protection-synchronous") == 2, "synchrony again")
             assert kinds().index("protection-lifted") == 2
+
+
+def started(site: Site) -> bool:
+    """Try to start the server, whose children may still be ending; say whether it answers."""
+    subprocess.run(site.pg_ctl("start"), check=False, capture_output=True)
+    try:
+        return site.run("select 1") == [(1,)]
+    except UnavailableError:
+        return False
+
+
+def test_a_database_that_comes_back_by_itself_keeps_its_place(make_site: SiteMaker) -> None:
+    """When the old server answers again before the fence, the run ends and streaming goes on."""
+    site = make_site(synchronous=True, autonomy="act")
+    site.run("create table t (id int)")
+    with agent_of(site) as (wired, agent):
+        wait_until(lambda: agent.commits_wait, "synchronous protection")
+        wait_until(lambda: bool(wired.repository.backup_ids()), "the first backup")
+        os.kill(int((site.data / "postmaster.pid").read_text().split()[0]), signal.SIGKILL)
+        wait_until(lambda: bool(run_ids(wired.journal)), "a run")
+        wait_until(lambda: started(site), "the old server")
+        wait_until(lambda: finished(wired), "the end of the run")
+        state = newest(wired)
+        if state.verdict is Verdict.ABORTED:
+            assert read_control(site.data).timeline == 1
+        wait_until(lambda: agent.commits_wait, "synchronous protection again")
+        site.run("insert into t values (1)")
+        assert site.run("select count(*) from t") == [(1,)]

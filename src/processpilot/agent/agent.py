@@ -214,6 +214,7 @@ class Agent:
             state = runner.advance(run_id, self._lease, self._stopping.is_set)
         if state.is_finished:
             self._conclude(state)
+            self._protection.resume()
         return state
 
     def _conclude(self, state: RunState) -> None:
@@ -318,12 +319,12 @@ class Agent:
 
 
 def _came_back_by_itself(state: RunState) -> bool:
-    """Whether a run that nobody asked for found the database well before it changed anything."""
+    """Whether a run that nobody asked for found the database well before it took anything over."""
     step = state.current
     return (
         state.trigger == BY_AGENT
         and step is not None
-        and step.spec.action == ActionName.ASSESS
+        and step.spec.action in (ActionName.ASSESS, ActionName.FENCE)
         and step.error is not None
         and step.error.code == StillAnswersError.code
     )

@@ -149,6 +149,14 @@ class Protection:
             self._set(StreamState.PAUSED)
             return self._spool.written_to()
 
+    def resume(self) -> None:
+        """Go on streaming after a pause that no `renew` ended: from the server that is there."""
+        with self._lock:
+            if self._paused:
+                self._paused = False
+                self._lost_at = None
+                self._set(StreamState.STARTING)
+
     def renew(self, timeout_s: float) -> Path | None:
         """Stream from the recovered server; return where the old spool was put aside.
 
@@ -181,6 +189,8 @@ class Protection:
                 with self._lock:
                     if not self._paused:
                         self._tend()
+                    elif self._settings.synchronous:
+                        self._let_commits_go()
             except ProcessPilotError as error:
                 self._broken(error)
                 self._stop.wait(_RESTART_S)
@@ -203,6 +213,14 @@ class Protection:
             self._ship()
             if self._receiver.is_running():
                 self._set(StreamState.STREAMING)
+
+    def _let_commits_go(self) -> None:
+        """While paused nobody confirms anything; a server that came back must not wait for it."""
+        now = self._ground.clock.monotonic()
+        if now - self._last_look >= _LOOK_S:
+            self._last_look = now
+            with contextlib.suppress(ProcessPilotError):
+                require_receiver(self._ground.address, on=False)
 
     def _end_if_silent(self) -> None:
         """End a receiver that lives but confirms nothing, so that commits need not wait for it."""
