@@ -167,13 +167,23 @@ def test_every_harm_to_every_kind_of_object_is_found_and_refused(
         # What was received last may be absent without a trace: tails have no successor.
         if harm is _gone and kind in ("tails", "keys", "backups"):
             continue
-        path = source.choice(paths[:-1] if kind == "wal" else paths)
+        if harm is _gone and kind == "wal":
+            needed = _segments_behind_the_backup(logged)
+            paths = [path for path in paths if path.name in needed]
+        path = source.choice(paths)
         original = path.read_bytes()
         harm(path, source)
         assert _noticed(logged, tmp_path / f"{kind}-copy"), f"{harm.__name__} of {path} went by"
         path.write_bytes(original)
     with closing(logged.wired()) as wired:
         assert verify_repository(wired.repository, None, deep=True, progress=silent).intact
+
+
+def _segments_behind_the_backup(site: Site) -> set[str]:
+    """Return the segments whose absence leaves a hole: log before the backup may be gone."""
+    with closing(site.wired()) as wired:
+        request = RestoreRequest(LATEST, site.folder / "nowhere", bin_dirs=wired.bin_dirs)
+        return {s.name for s in plan_restore(wired.repository, request).chain.segments[:-1]}
 
 
 def _noticed(site: Site, folder: Path) -> bool:

@@ -15,7 +15,7 @@ from datetime import UTC
 from types import TracebackType
 from typing import Self
 
-from processpilot.agent.backups import backup_is_due, expire_now, take_backup
+from processpilot.agent.backups import backup_is_due, expire, plan_expiry_now, take_backup
 from processpilot.backup.protection import Protection, StreamState
 from processpilot.checks.hysteresis import Health
 from processpilot.checks.symptoms import Match
@@ -278,7 +278,7 @@ class Agent:
             try:
                 if backup_is_due(self._wired) is not None:
                     take_backup(self._wired, silent)
-                    expire_now(self._wired, execute=True)
+                    expire(self._wired, plan_expiry_now(self._wired))
             except (ProcessPilotError, OSError):
                 again = now + _AGAIN_S
 

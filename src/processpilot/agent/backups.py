@@ -95,15 +95,22 @@ def _create(
     return create_backup(wired.repository, request, around)
 
 
-def expire_now(wired: Wired, *, execute: bool) -> ExpirePlan:
-    """Return what the plan's retention lets go; with `execute` it is gone on return."""
+def plan_expiry_now(wired: Wired) -> ExpirePlan:
+    """Return what the plan's retention lets go now; changes nothing."""
     retention = wired.loaded.plan.backup.retention
     policy = RetentionPolicy(retention.last, retention.daily, retention.weekly, retention.monthly)
-    now = wired.clock.now()
-    plan = plan_expiry(wired.repository, policy, now)
-    if not execute or plan.is_empty:
+    return plan_expiry(wired.repository, policy, wired.clock.now())
+
+
+def expire(wired: Wired, plan: ExpirePlan) -> ExpirePlan:
+    """Carry out `plan` and return what is really gone, written down in the journal.
+
+    LockedError while a backup runs here, or when one was made since `plan`.
+    """
+    if plan.is_empty:
         return plan
-    done = execute_expiry(wired.repository, plan, now)
+    with acquire_lease(wired.journal, "backup", wired.locks):
+        done = execute_expiry(wired.repository, plan, wired.clock.now())
     wired.journal.append(
         STREAM,
         "backups-expired",

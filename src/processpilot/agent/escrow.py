@@ -26,7 +26,9 @@ class ProvenKey:
 
 def prove_key(wired: Wired, identity: Identity) -> ProvenKey:
     """Open the newest backup with `identity`; write down that it did."""
-    repository = open_repository(store_for(wired.loaded), identity)
+    repository = open_repository(
+        store_for(wired.loaded), identity, expected_id=wired.loaded.plan.repository.id
+    )
     backups = repository.backup_ids()
     if not backups:
         raise NotFoundError(

@@ -83,6 +83,7 @@ def set_up(request: SetupRequest, write_plan: Callable[[Basics], str] = starter_
             hint="Leave --data-dir out to back up through the replication protocol.",
         )
     operator, escrow = new_identity(), new_identity()
+    settings = Settings(secrets.token_bytes(16), facts.system_identifier, DEFAULT_CHUNK_BYTES)
     basics = Basics(
         name=request.name or database_of(address),
         dsn=address.conninfo,
@@ -92,6 +93,7 @@ def set_up(request: SetupRequest, write_plan: Callable[[Basics], str] = starter_
         bin_dir=str(installation.bin_dir),
         superuser=superuser,
         escrow=escrow.public,
+        repository_id=settings.repository_id.hex(),
         storage=request.storage,
         mode="synchronous" if request.synchronous else "asynchronous",
         heartbeat=request.heartbeat,
@@ -104,7 +106,6 @@ def set_up(request: SetupRequest, write_plan: Callable[[Basics], str] = starter_
         write_secret(state / "secrets" / "operator.key", operator.secret)
         if address.password is not None:
             write_secret(state / "secrets" / "database", address.password)
-        settings = Settings(secrets.token_bytes(16), facts.system_identifier, DEFAULT_CHUNK_BYTES)
         store = store_for(loaded, create=True)
         create_repository(store, settings, [("operator", operator), ("escrow", escrow)])
         write_secret(base / ESCROW_FILE, escrow.secret)

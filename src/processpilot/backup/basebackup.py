@@ -21,7 +21,7 @@ from psycopg.pq.abc import PGconn, PGresult
 from processpilot.backup.chunks import WINDOW_BYTES, ChunkWriter
 from processpilot.backup.collect import Collected, TreeWriter
 from processpilot.backup.parent import ParentTree
-from processpilot.backup.scan import FoundDirectory, FoundFile, FoundTablespace
+from processpilot.backup.scan import FoundDirectory, FoundFile, FoundTablespace, require_text
 from processpilot.errors import ChecksumError, IntegrityError, RefusedError, UnavailableError
 from processpilot.postgres.connection import ServerAddress
 from processpilot.postgres.layout import excludes_file
@@ -249,7 +249,7 @@ class _Archives:
                 self._store_member(archive, member, full)
 
     def _store_member(self, archive: tarfile.TarFile, member: tarfile.TarInfo, path: str) -> None:
-        folder, _, name = path.rpartition("/")
+        folder, _, name = require_text(path).rpartition("/")
         if member.isdir():
             self._folders[path] = member
         elif member.issym():

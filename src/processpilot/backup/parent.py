@@ -10,6 +10,7 @@ from processpilot.backup.chunks import KnownChunks
 from processpilot.errors import IntegrityError, NotFoundError
 from processpilot.repository.blob import PackId, Refs, decode_refs, refs_in
 from processpilot.repository.manifest import DirectoryEntry, Manifest
+from processpilot.repository.names import PACKS, objects
 from processpilot.repository.repository import Repository
 from processpilot.repository.tree import CHUNKS_PER_LEAF, Directory, FileEntry
 
@@ -92,7 +93,7 @@ class ParentTree:
 
 def pack_sizes(repository: Repository) -> dict[str, int]:
     """Return the size of every pack object by name."""
-    return {info.name: info.size_bytes for info in repository.store.list("packs/")}
+    return {info.name: info.size_bytes for info in objects(repository.store, PACKS)}
 
 
 def _end(entry: DirectoryEntry) -> int:

@@ -12,8 +12,8 @@ from contextlib import contextmanager
 
 from processpilot.clock import Clock
 from processpilot.repository.blob import BackupId
-from processpilot.repository.expire import EXPIRING, PINS
 from processpilot.repository.manifest import Manifest
+from processpilot.repository.names import EXPIRING, PINS
 from processpilot.repository.repository import Repository
 
 

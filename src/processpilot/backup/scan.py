@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from processpilot.errors import RefusedError
 from processpilot.postgres.layout import (
     excludes_file,
     keeps_contents,
@@ -109,13 +110,26 @@ def scan_data_directory(root: Path) -> Scan:
     return Scan(root, tuple(directories), tablespaces)
 
 
+def require_text(path: str) -> str:
+    """Return `path` when a manifest can hold it; RefusedError when it is not UTF-8."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        shown = path.encode(errors="surrogateescape").decode(errors="backslashreplace")
+        raise RefusedError(
+            f'the name "{shown}" is not UTF-8',
+            hint="PostgreSQL makes no such folder itself: rename it, or move it elsewhere.",
+        ) from None
+    return path
+
+
 def _tablespaces(root: Path) -> Iterator[FoundTablespace]:
     for entry in sorted(os.scandir(root / "pg_tblspc"), key=lambda entry: entry.name):
         if not entry.name.isdigit():
             continue
         if entry.is_symlink():
             target = str(Path(entry.path).readlink())
-            yield FoundTablespace(int(entry.name), target, inside=False)
+            yield FoundTablespace(int(entry.name), require_text(target), inside=False)
         elif entry.is_dir():
             yield FoundTablespace(int(entry.name), f"pg_tblspc/{entry.name}", inside=True)
 
@@ -123,7 +137,7 @@ def _tablespaces(root: Path) -> Iterator[FoundTablespace]:
 def _walk(root: Path, path: str, tablespace_links: set[str]) -> Iterator[FoundDirectory]:
     """Yield `path` and every folder below it, tablespace links left to the caller."""
     try:
-        status = (root / path).stat()
+        status = (root / require_text(path)).stat()
         entries = sorted(os.scandir(root / path), key=lambda entry: entry.name)
     except FileNotFoundError:
         return

@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from processpilot.agent.backups import expire_now, take_backup
+from processpilot.agent.backups import expire as carry_out_expiry
+from processpilot.agent.backups import plan_expiry_now, take_backup
 from processpilot.cli.exits import INTEGRITY
 from processpilot.cli.frame import (
     DEFAULT_PLAN,
@@ -156,7 +157,7 @@ def expire(
 ) -> None:
     """Let go of what the plan's retention no longer keeps."""
     with opened(plan, as_json=as_json) as wired:
-        decided = expire_now(wired, execute=False)
+        decided = plan_expiry_now(wired)
         if not as_json:
             _print_expiry(decided)
         if dry_run or decided.is_empty:
@@ -164,7 +165,7 @@ def expire(
                 print_json(_expiry(decided) | {"executed": False})
             return
         confirm(f"Remove {len(decided.backups)} backups and what only they need?", yes=yes)
-        done = expire_now(wired, execute=True)
+        done = carry_out_expiry(wired, decided)
     if as_json:
         print_json(_expiry(done) | {"executed": True})
     else:

@@ -28,6 +28,7 @@ class Basics:
     superuser: str = "postgres"
     identity: str = "file:.processpilot/secrets/operator.key"
     escrow: str | None = None
+    repository_id: str | None = None
     storage: Mapping[str, str | bool] = field(default_factory=dict)
     mode: str = "asynchronous"
     tail_interval: str = "2s"
@@ -113,6 +114,7 @@ def _basics_text(basics: Basics) -> str:
         "",
         "repository:",
         f"  url: {_quoted(basics.repository_url)}",
+        *_optional("  id", basics.repository_id),
         *_storage(basics.storage),
         f"  identity: {_quoted(basics.identity)}",
         *_optional("  escrow", basics.escrow),

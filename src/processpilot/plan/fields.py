@@ -8,7 +8,14 @@ from typing import Annotated
 from croniter import croniter
 from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    StringConstraints,
+    WithJsonSchema,
+)
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)")
 _UNIT_S = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -85,4 +92,5 @@ Identifier = Annotated[str, AfterValidator(_check_identifier)]
 Schedule = Annotated[str, AfterValidator(_check_schedule)]
 Dsn = Annotated[str, AfterValidator(_check_dsn)]
 SecretReference = Annotated[str, AfterValidator(_check_secret)]
+RepositoryId = Annotated[str, StringConstraints(pattern="^[0-9a-f]{32}$")]
 SlotName = Annotated[str, AfterValidator(_check_slot)]

@@ -15,6 +15,7 @@ from processpilot.plan.fields import (
     Duration,
     Identifier,
     Record,
+    RepositoryId,
     Schedule,
     SecretReference,
     SlotName,
@@ -61,6 +62,7 @@ class RepositorySpec(Record):
     """Where backups and log go, and the key that opens the place unattended."""
 
     url: str = Field(min_length=1)
+    id: RepositoryId | None = None
     options: StorageOptions = StorageOptions()
     identity: SecretReference
     escrow: str | None = None

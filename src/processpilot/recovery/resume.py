@@ -142,11 +142,20 @@ class Validate:
         return ask_sql(check, self._ground.address, _ASK_S)
 
     def _monitoring(self) -> Iterator[CheckResult]:
-        status = self._ground.stream.status
-        streams = status.state is StreamState.STREAMING
-        yield passed_if("log is streamed again", streams, "streaming", str(status.state))
+        yield self._streaming()
         if self._ground.loaded.plan.protection.heartbeat:
             yield self._heartbeat()
+
+    def _streaming(self) -> CheckResult:
+        """A process that resumed the run after a crash has only just begun to stream."""
+        clock = self._ground.clock
+        deadline = clock.monotonic() + _STREAM_S
+        while True:
+            state = self._ground.stream.status.state
+            streams = state is StreamState.STREAMING
+            if streams or clock.monotonic() > deadline:
+                return passed_if("log is streamed again", streams, "streaming", str(state))
+            clock.sleep(_POLL_S)
 
     def _heartbeat(self) -> CheckResult:
         """The recovered server's first heartbeat may be a moment away."""

@@ -12,6 +12,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,6 +91,12 @@ class PackId:
     def object_name(self) -> str:
         """The name of the object that holds the pack."""
         return f"packs/{self.backup}/{self.number:08x}"
+
+    @classmethod
+    def parse(cls, object_name: str) -> Self:
+        """Return the identity of the pack held by `object_name`, which must be a pack's name."""
+        _, backup, number = object_name.split("/")
+        return cls(BackupId.parse(backup), int(number, 16))
 
 
 @dataclass(frozen=True, slots=True)

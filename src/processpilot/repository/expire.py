@@ -3,30 +3,43 @@
 Nothing that a kept backup refers to is removed. A backup that a running one is comparing itself
 with is pinned and stays. Packs are dropped when no kept backup refers to any blob in them; log is
 dropped when it lies before the continuous window and outside every kept backup.
+
+Order keeps this true while backups run. Planning lists packs, then pins, then manifests: a backup
+commits its manifest before it takes its pin away, so whoever wrote a listed pack is seen as running
+or as finished. Executing announces the backups that go, then looks for pins and for manifests that
+the plan did not know: a backup pins its parent before it looks for an announcement, so one of the
+two notices the other, and one that came and went in between has left its manifest.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from processpilot.errors import NotFoundError
+from processpilot.errors import LockedError, NotFoundError
 from processpilot.postgres.wal import Segment
 from processpilot.repository.blob import BackupId, packs_in, refs_in
 from processpilot.repository.manifest import Manifest
-from processpilot.repository.repository import BACKUPS, Repository
+from processpilot.repository.names import (
+    BACKUPS,
+    EXPIRING,
+    FLOORS,
+    PACKS,
+    PINS,
+    objects,
+)
+from processpilot.repository.repository import Repository
 from processpilot.repository.retention import RetentionDecision, RetentionPolicy, decide_retention
 from processpilot.repository.tree import Directory, file_chunks
 from processpilot.repository.wal import WalArchive, WalInventory
 
-PINS = "pins/"
-EXPIRING = "expiring/"
-FLOORS = "floors/"
-
 # A backup that runs longer than this has died without removing its pin.
 PIN_LIFETIME = timedelta(days=7)
+
+# An announcement older than this was left by an expiry that was killed.
+ANNOUNCEMENT_LIFETIME = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,45 +54,60 @@ class ExpirePlan:
     segments: tuple[Segment, ...]
     tails: tuple[Segment, ...]
     floor: int | None
+    known: frozenset[BackupId]
+    leftovers: tuple[str, ...]
 
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing to do."""
-        return not (self.backups or self.packs or self.segments or self.tails)
+        return not (self.backups or self.packs or self.segments or self.tails or self.leftovers)
 
 
 def plan_expiry(repository: Repository, policy: RetentionPolicy, now: datetime) -> ExpirePlan:
     """Return what `policy` lets go; changes nothing."""
+    packs = {info.name: info.size_bytes for info in objects(repository.store, PACKS)}
+    pins = read_pins(repository, now)
     manifests = {manifest.backup_id: manifest for manifest in repository.manifests()}
     decision = decide_retention(list(manifests), policy)
-    pins = read_pins(repository, now)
     pinned = tuple(backup for backup in decision.expired if backup in pins.values())
     going = tuple(backup for backup in decision.expired if backup not in pinned)
     staying = [manifest for backup, manifest in manifests.items() if backup not in going]
-    packs = _loose_packs(repository, staying, running=pins.keys())
+    loose = _loose_packs(repository, packs, staying, running=pins.keys())
     segments, tails, floor = _loose_log(repository, staying, decision)
     return ExpirePlan(
         decision,
         pinned,
         going,
-        tuple(packs),
-        sum(packs.values()),
+        tuple(loose),
+        sum(loose.values()),
         segments,
         tails,
         floor,
+        frozenset(manifests),
+        tuple(_old_announcements(repository, now)),
     )
+
+
+def _old_announcements(repository: Repository, now: datetime) -> Iterable[str]:
+    for info in objects(repository.store, EXPIRING):
+        if now - info.modified_at > ANNOUNCEMENT_LIFETIME:
+            yield info.name
 
 
 def execute_expiry(repository: Repository, plan: ExpirePlan, now: datetime) -> ExpirePlan:
     """Carry out `plan`; return what was really removed, which is less when a backup got pinned.
 
     Interrupted at any moment, the repository stays whole and the next expiry finishes the work.
+    LockedError, with nothing removed, when a backup was made since `plan` was.
     """
     store = repository.store
+    for name in plan.leftovers:
+        store.delete(name)
     for backup in plan.backups:
         store.put(f"{EXPIRING}{backup}", b"")
     try:
         pins = set(read_pins(repository, now).values())
+        _refuse_newcomers(repository, plan)
         now_pinned = {backup for backup in plan.backups if backup in pins}
         removed = tuple(backup for backup in plan.backups if backup not in now_pinned)
         if plan.floor is not None and not now_pinned:
@@ -90,7 +118,17 @@ def execute_expiry(repository: Repository, plan: ExpirePlan, now: datetime) -> E
         for backup in plan.backups:
             store.delete(f"{EXPIRING}{backup}")
     if now_pinned:
-        return ExpirePlan(plan.decision, tuple(now_pinned), removed, (), 0, (), (), None)
+        pinned = (*plan.pinned, *sorted(now_pinned))
+        return replace(
+            plan,
+            pinned=pinned,
+            backups=removed,
+            packs=(),
+            pack_bytes=0,
+            segments=(),
+            tails=(),
+            floor=None,
+        )
     for name in plan.packs:
         store.delete(name)
     if plan.segments or plan.tails:
@@ -102,6 +140,15 @@ def execute_expiry(repository: Repository, plan: ExpirePlan, now: datetime) -> E
     return plan
 
 
+def _refuse_newcomers(repository: Repository, plan: ExpirePlan) -> None:
+    new = [backup for backup in repository.backup_ids() if backup not in plan.known]
+    if new:
+        raise LockedError(
+            f"backup {new[0]} was made while the expiry was planned; nothing was removed",
+            hint="Run `processpilot backup expire` again.",
+        )
+
+
 def _segment_bytes(plan: ExpirePlan) -> int:
     return next(iter(plan.segments or plan.tails)).size_bytes
 
@@ -109,7 +156,7 @@ def _segment_bytes(plan: ExpirePlan) -> int:
 def read_pins(repository: Repository, now: datetime) -> dict[BackupId, BackupId | None]:
     """Return every running backup and the older one it refers to."""
     pins: dict[BackupId, BackupId | None] = {}
-    for info in repository.store.list(PINS):
+    for info in objects(repository.store, PINS):
         backup = BackupId.parse(info.name.removeprefix(PINS))
         if now - backup.began_at > PIN_LIFETIME:
             continue
@@ -136,17 +183,20 @@ def referenced_packs(repository: Repository, manifest: Manifest) -> set[str]:
 
 
 def _loose_packs(
-    repository: Repository, staying: Iterable[Manifest], running: Collection[BackupId]
+    repository: Repository,
+    packs: Mapping[str, int],
+    staying: Iterable[Manifest],
+    running: Collection[BackupId],
 ) -> dict[str, int]:
     """Return packs (name, bytes) that neither a staying nor a running backup has a use for."""
     needed: set[str] = set()
     for manifest in staying:
         needed |= referenced_packs(repository, manifest)
     loose = {}
-    for info in repository.store.list("packs/"):
-        writer = BackupId.parse(info.name.split("/")[1])
-        if info.name not in needed and writer not in running:
-            loose[info.name] = info.size_bytes
+    for name, size_bytes in packs.items():
+        writer = BackupId.parse(name.split("/")[1])
+        if name not in needed and writer not in running:
+            loose[name] = size_bytes
     return loose
 
 
@@ -170,10 +220,9 @@ def _loose_log(
     }
     inventory: WalInventory = WalArchive(repository, size).inventory()
     segments = tuple(
-        Segment(timeline, number, size)
-        for timeline, numbers in sorted(inventory.segments.items())
-        for number in sorted(numbers)
-        if number < floor and number not in own
+        segment
+        for segment in inventory.whole_segments()
+        if segment.number < floor and segment.number not in own
     )
     tails = tuple(
         segment
@@ -190,5 +239,5 @@ def _record_floor(repository: Repository, number: int) -> None:
 
 def wal_floor(repository: Repository) -> int:
     """Return the first segment number that expiry has not let go of; 0 when nothing was."""
-    floors = [info.name.removeprefix(FLOORS) for info in repository.store.list(FLOORS)]
+    floors = [info.name.removeprefix(FLOORS) for info in objects(repository.store, FLOORS)]
     return max((int(floor, 16) for floor in floors), default=0)

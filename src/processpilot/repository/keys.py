@@ -24,9 +24,9 @@ from processpilot.errors import (
     UsageError,
 )
 from processpilot.repository.crypto import KEY_BYTES, Keyring
+from processpilot.repository.names import KEYS, objects
 from processpilot.storage.store import ObjectStore
 
-PREFIX = "keys/"
 _LABEL = re.compile(r"[a-z0-9-]{1,40}")
 
 
@@ -109,7 +109,7 @@ def add_recipient(
         "wrapped": base64.b64encode(wrapped).decode(),
     }
     document["mac"] = keyring.authenticate(b"recipient", _canonical(document))
-    store.put(f"{PREFIX}{label}", _canonical(document))
+    store.put(f"{KEYS}{label}", _canonical(document))
     return Recipient(label, str(document["kind"]), public)
 
 
@@ -119,7 +119,7 @@ def _canonical(document: Mapping[str, object]) -> bytes:
 
 def check_recipients(store: ObjectStore, keyring: Keyring) -> None:
     """Raise ChecksumError unless every wrapped key is exactly as the key's holder wrote it."""
-    for info in store.list(PREFIX):
+    for info in objects(store, KEYS):
         raw = store.get(info.name)
         try:
             document = json.loads(raw)
@@ -132,30 +132,37 @@ def check_recipients(store: ObjectStore, keyring: Keyring) -> None:
 
 
 def list_recipients(store: ObjectStore) -> list[Recipient]:
-    """Return every recipient, sorted by label."""
-    return [recipient for recipient, _ in _stored(store)]
+    """Return every recipient whose wrapped key can be read, sorted by label."""
+    return [recipient for recipient, _ in _stored(store)[0]]
 
 
-def _stored(store: ObjectStore) -> list[tuple[Recipient, bytes]]:
+def _stored(store: ObjectStore) -> tuple[list[tuple[Recipient, bytes]], list[str]]:
+    """Return recipients with their wrapped keys, and the names of those that are damaged.
+
+    One damaged key must not lock out the holder of another.
+    """
     found = []
-    for info in store.list(PREFIX):
+    damaged = []
+    for info in objects(store, KEYS):
         try:
             document = json.loads(store.get(info.name))
             wrapped = base64.b64decode(document["wrapped"], validate=True)
             recipient = Recipient(document["label"], document["kind"], document["public"])
-        except (ValueError, KeyError, TypeError) as error:
-            raise IntegrityError(f"{info.name} is not a wrapped key: {error}") from error
+        except (ValueError, KeyError, TypeError):
+            damaged.append(info.name)
+            continue
         found.append((recipient, wrapped))
-    return found
+    return found, damaged
 
 
 def unwrap_key(store: ObjectStore, identity: Identity) -> tuple[Recipient, bytes]:
     """Return the repository key and the recipient that `identity` opened it as.
 
-    RefusedError when it opens none of them, NotFoundError when there is no wrapped key at all.
+    RefusedError when it opens none of them, NotFoundError when there is no wrapped key at all,
+    IntegrityError when it opens none and some are damaged.
     """
-    stored = _stored(store)
-    if not stored:
+    stored, damaged = _stored(store)
+    if not stored and not damaged:
         raise NotFoundError(
             f"no wrapped key in {store.location}",
             hint="Check the repository's address; `processpilot init` creates one.",
@@ -168,6 +175,12 @@ def unwrap_key(store: ObjectStore, identity: Identity) -> tuple[Recipient, bytes
             if len(key) != KEY_BYTES:
                 raise IntegrityError(f'the key wrapped for "{recipient.label}" has a wrong length')
             return recipient, key
+    if damaged:
+        raise IntegrityError(
+            f"the key given opens no recipient; {', '.join(damaged)} is damaged",
+            hint="Give the identity file or passphrase of another recipient, or bring the damaged "
+            "object back from a copy of the repository.",
+        )
     labels = ", ".join(recipient.label for recipient, _ in stored)
     raise RefusedError(
         f"the key given opens none of the repository's recipients ({labels})",

@@ -21,9 +21,11 @@ from pydantic import (
     ValidationError,
 )
 
-from processpilot.errors import IntegrityError
+from processpilot.errors import IntegrityError, RefusedError
 from processpilot.postgres.lsn import Lsn
 from processpilot.repository.blob import BackupId, BlobRef, ref_of
+
+MANIFEST_FORMAT = 1
 
 
 def _aware(value: datetime) -> datetime:
@@ -124,10 +126,23 @@ class BadPage(_Record):
     block: int
 
 
+class _Format(_Record):
+    format: int
+
+
+def _check_format(data: bytes) -> None:
+    found = _Format.model_validate_json(data).format
+    if found != MANIFEST_FORMAT:
+        raise RefusedError(
+            f"a backup was written in format {found}, this program reads {MANIFEST_FORMAT}",
+            hint="Use the release of ProcessPilot that wrote it, or a newer one.",
+        )
+
+
 class Manifest(_Record):
     """One backup, complete."""
 
-    format: int = 1
+    format: int = MANIFEST_FORMAT
     backup_id: BackupIdField
     parent: BackupIdField | None
     method: str
@@ -157,8 +172,12 @@ class Manifest(_Record):
 
     @classmethod
     def from_json(cls, data: bytes) -> Self:
-        """Return the manifest stored as `data`; IntegrityError when it is malformed."""
+        """Return the manifest stored as `data`; IntegrityError when it is malformed.
+
+        RefusedError when a newer program wrote it in a way this one does not know.
+        """
         try:
+            _check_format(data)
             return cls.model_validate_json(data)
         except ValidationError as error:
             first = error.errors()[0]

@@ -1,4 +1,4 @@
-"""Packs: objects of 16 MiB or more that hold many blobs.
+"""Packs: objects of about 24 MiB that hold many blobs.
 
 A pack is a magic, blobs end to end, a sealed index of them, and the index's length. Restores read
 by reference and need no index; it serves whoever has to list what a pack holds.

@@ -11,7 +11,13 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from processpilot.errors import ChecksumError, IntegrityError, NotFoundError, RefusedError
+from processpilot.errors import (
+    ChecksumError,
+    IntegrityError,
+    NotFoundError,
+    RefusedError,
+    UsageError,
+)
 from processpilot.repository.blob import BackupId, BlobRef
 from processpilot.repository.crypto import Keyring, decompress
 from processpilot.repository.keys import (
@@ -22,15 +28,17 @@ from processpilot.repository.keys import (
     unwrap_key,
 )
 from processpilot.repository.manifest import Manifest
+from processpilot.repository.names import BACKUPS, objects
 from processpilot.storage.store import ObjectStore
 
 FORMAT_VERSION = 1
 CONFIG_NAME = "config"
-BACKUPS = "backups/"
 
 # Measured (docs/architecture.md, "Chunk size"): 1 % of pages changed at random touch about 8 %
 # of 64 KiB chunks and 27 % of 256 KiB ones.
 DEFAULT_CHUNK_BYTES = 64 * 1024
+# Whole pages, and whole chunks in a window of 8 MiB.
+CHUNK_SIZES = frozenset(8192 << power for power in range(8))
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +48,12 @@ class Settings:
     repository_id: bytes
     system_identifier: int
     chunk_bytes: int
+
+    def __post_init__(self) -> None:
+        if self.chunk_bytes not in CHUNK_SIZES:
+            raise UsageError(
+                f"chunks of {self.chunk_bytes} bytes: not a power of two, 8 to 1024 KiB"
+            )
 
     def to_json(self) -> bytes:
         """Return the canonical text that the settings' authentication covers."""
@@ -106,7 +120,7 @@ class Repository:
     def backup_ids(self) -> list[BackupId]:
         """Return the identities of every committed backup, oldest first."""
         return sorted(
-            BackupId.parse(info.name.removeprefix(BACKUPS)) for info in self.store.list(BACKUPS)
+            BackupId.parse(info.name.removeprefix(BACKUPS)) for info in objects(self.store, BACKUPS)
         )
 
     def manifest(self, backup: BackupId) -> Manifest:
@@ -155,8 +169,16 @@ def create_repository(
     return Repository(store, settings, keyring, opened_as[0])
 
 
-def read_settings(store: ObjectStore) -> tuple[Settings, str]:
-    """Return a repository's settings, not yet authenticated, and their authentication code."""
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """Settings as stored: not authenticated until `mac` was compared with that of `body`."""
+
+    settings: Settings
+    body: bytes
+    mac: str
+
+
+def _read_settings(store: ObjectStore) -> _Stored:
     try:
         raw = store.get(CONFIG_NAME)
     except NotFoundError as error:
@@ -179,22 +201,36 @@ def read_settings(store: ObjectStore) -> tuple[Settings, str]:
         )
         if raw != _canonical(document):
             raise ChecksumError("the repository's settings were altered", place=CONFIG_NAME)
-        return settings, str(document["mac"])
-    except (ValueError, KeyError, TypeError) as error:
+        mac = str(document.pop("mac"))
+        return _Stored(settings, _canonical(document), mac)
+    except (ValueError, KeyError, TypeError, UsageError) as error:
         raise IntegrityError(f"the settings of {store.location} are damaged: {error}") from error
 
 
 def check_settings(store: ObjectStore) -> None:
     """Raise IntegrityError unless the settings are exactly as they were written."""
-    read_settings(store)
+    _read_settings(store)
 
 
-def open_repository(store: ObjectStore, identity: Identity) -> Repository:
-    """Return the repository at `store`, opened with `identity`, its settings authenticated."""
-    settings, mac = read_settings(store)
+def open_repository(
+    store: ObjectStore, identity: Identity, *, expected_id: str | None = None
+) -> Repository:
+    """Return the repository at `store`, opened with `identity`, its settings authenticated.
+
+    With `expected_id` (32 hexadecimal digits) another repository is refused: whoever can write to
+    the place and knows a public recipient could put one of their own there.
+    """
+    stored = _read_settings(store)
+    settings = stored.settings
+    if expected_id is not None and settings.repository_id.hex() != expected_id:
+        raise RefusedError(
+            f"{store.location} is repository {settings.repository_id.hex()}, "
+            f"the plan was made for {expected_id}",
+            hint="Find out who replaced it. If it was you, correct repository.id in the plan.",
+        )
     recipient, key = unwrap_key(store, identity)
     keyring = Keyring(settings.repository_id, key)
-    if keyring.authenticate(b"config", settings.to_json()) != mac:
+    if keyring.authenticate(b"config", stored.body) != stored.mac:
         raise ChecksumError(
             f"the settings of {store.location} fail authentication", place=CONFIG_NAME
         )

@@ -21,12 +21,14 @@ from processpilot.repository.chain import Chain, resolve_chain
 from processpilot.repository.expire import wal_floor
 from processpilot.repository.keys import check_recipients
 from processpilot.repository.manifest import Manifest
+from processpilot.repository.names import BACKUPS, PACKS, objects, strangers
 from processpilot.repository.pack import MAGIC, read_pack
-from processpilot.repository.repository import BACKUPS, Repository, check_settings
+from processpilot.repository.repository import Repository, check_settings
 from processpilot.repository.tree import Directory, check_file, file_chunks
 from processpilot.repository.wal import WalArchive, WalInventory
 
 _WORKERS = 2
+_STRANGER = "is no object of this format; nothing reads it, remove it if nobody needs it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,18 +92,22 @@ def verify_repository(
     ledger = _Ledger(progress, total)
     ledger.guard("config", (), lambda: check_settings(repository.store))
     ledger.guard("keys", (), lambda: check_recipients(repository.store, repository.keyring))
-    manifests = _manifests(repository, only, ledger)
     users: dict[PackId, set[BackupId]] = {}
     refs: dict[PackId, list[Refs]] = {}
+    if only is None:
+        ledger.findings += [Finding(name, _STRANGER, ()) for name in strangers(repository.store)]
+        for info in objects(repository.store, PACKS):
+            refs[PackId.parse(info.name)] = []
+    manifests = _manifests(repository, only, ledger)
     for manifest in manifests:
         place = f"{BACKUPS}{manifest.backup_id}"
         look = partial(_walk, repository, manifest, users, refs)
         ledger.guard(place, (manifest.backup_id,), look)
     _in_parallel(
-        partial(_verify_pack, repository, pack, needed, users[pack], deep, ledger)
+        partial(_verify_pack, repository, pack, needed, users.get(pack, set()), deep, ledger)
         for pack, needed in sorted(refs.items(), key=lambda item: item[0].object_name)
     )
-    segments = _verify_log(repository, manifests, ledger)
+    segments = _verify_log(repository, manifests, ledger, everything=only is None)
     findings = tuple(sorted(ledger.findings, key=lambda finding: finding.place))
     return Verification(len(manifests), len(refs), segments, ledger.bytes, findings)
 
@@ -157,7 +163,12 @@ def _verify_pack(
     ledger: _Ledger,
 ) -> None:
     def look() -> None:
-        body, index = read_pack(repository.store, repository.keyring, pack)
+        try:
+            body, index = read_pack(repository.store, repository.keyring, pack)
+        except NotFoundError:
+            if users:
+                raise
+            return  # nobody needs it, and an expiry removed it meanwhile
         ledger.count(len(body))
         place = pack.object_name
         view = memoryview(body)
@@ -171,6 +182,8 @@ def _verify_pack(
                 repository.open_blob(ref, stored)
             else:
                 repository.keyring.open_blob(pack, ref.offset, stored)
+        if not users:
+            return
         rows = {bytes(row) for row in _rows(index)}
         wanted = np.concatenate(list(needed))
         if any(bytes(row) not in rows for row in _rows(wanted)):
@@ -184,8 +197,10 @@ def _rows(refs: Refs) -> list[memoryview]:
     return [data[begin : begin + 56] for begin in range(0, len(data), 56)]
 
 
-def _verify_log(repository: Repository, manifests: list[Manifest], ledger: _Ledger) -> int:
-    """Check every backup's own log, and all log behind the oldest; return segments read."""
+def _verify_log(
+    repository: Repository, manifests: list[Manifest], ledger: _Ledger, *, everything: bool
+) -> int:
+    """Check the log behind each backup, or with `everything` all there is; return segments read."""
     if not manifests:
         return 0
     archive = WalArchive(repository, manifests[0].cluster.wal_segment_bytes)
@@ -200,6 +215,8 @@ def _verify_log(repository: Repository, manifests: list[Manifest], ledger: _Ledg
         place = f"log of {manifest.backup_id}"
         ledger.guard(place, (manifest.backup_id,), partial(resolve, manifest))
     wanted = {segment for _, chain in chains for segment in chain.segments}
+    if everything:
+        wanted |= set(inventory.whole_segments())
     tails = {chain.tail: chain for _, chain in chains if chain.tail is not None}
     ids = tuple(manifest.backup_id for manifest in manifests)
 

@@ -7,20 +7,15 @@ arrived and dropped when the whole segment is stored. Which segments a recovery 
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from processpilot.errors import GapError, IntegrityError, NotFoundError
 from processpilot.postgres.history import TimelineHistory
-from processpilot.postgres.wal import Segment, is_segment_name
+from processpilot.postgres.wal import Segment
+from processpilot.repository.names import HISTORIES, SEGMENTS, TAILS, objects
 from processpilot.repository.repository import Repository
 from processpilot.storage.store import ExistsError
-
-SEGMENTS = "wal/"
-HISTORIES = "histories/"
-TAILS = "tails/"
-_PIECE = re.compile(r"([0-9a-f]{8})-([0-9a-f]{8})")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -43,6 +38,12 @@ class WalInventory:
     def holds(self, segment: Segment) -> bool:
         """Whether the whole segment is stored."""
         return segment.number in self.segments.get(segment.timeline, frozenset())
+
+    def whole_segments(self) -> Iterator[Segment]:
+        """Return every whole segment that is stored."""
+        for timeline, numbers in sorted(self.segments.items()):
+            for number in sorted(numbers):
+                yield Segment(timeline, number, self.segment_bytes)
 
     def tail_end(self, segment: Segment) -> int:
         """Return how many bytes of an unfinished segment are held without a hole; 0 if none."""
@@ -121,21 +122,18 @@ class WalArchive:
         """Return what is held now."""
         store = self._repository.store
         segments: dict[int, set[int]] = {}
-        for info in store.list(SEGMENTS):
-            name = info.name.rpartition("/")[2]
-            if not is_segment_name(name):
-                raise IntegrityError(f"{info.name} is not a segment's name")
-            segment = Segment.parse(name, self.segment_bytes)
+        for info in objects(store, SEGMENTS):
+            segment = Segment.parse(info.name.rpartition("/")[2], self.segment_bytes)
             segments.setdefault(segment.timeline, set()).add(segment.number)
         tails: dict[Segment, list[TailPiece]] = {}
-        for info in store.list(TAILS):
+        for info in objects(store, TAILS):
             _, name, piece = info.name.split("/")
-            match = _PIECE.fullmatch(piece)
-            if match is None or not is_segment_name(name):
-                raise IntegrityError(f"{info.name} is not the name of a tail's piece")
+            begin, _, end = piece.partition("-")
             pieces = tails.setdefault(Segment.parse(name, self.segment_bytes), [])
-            pieces.append(TailPiece(int(match[1], 16), int(match[2], 16)))
-        histories = {int(info.name.removeprefix(HISTORIES), 16) for info in store.list(HISTORIES)}
+            pieces.append(TailPiece(int(begin, 16), int(end, 16)))
+        histories = {
+            int(info.name.removeprefix(HISTORIES), 16) for info in objects(store, HISTORIES)
+        }
         return WalInventory(
             self.segment_bytes,
             {timeline: frozenset(numbers) for timeline, numbers in segments.items()},

@@ -72,8 +72,9 @@ class Wired:
     @cached_property
     def repository(self) -> Repository:
         """The repository, opened with the key the plan names."""
-        secret = read_secret(self.loaded.plan.repository.identity, self.loaded.base)
-        return open_repository(store_for(self.loaded), Identity(secret.text))
+        spec = self.loaded.plan.repository
+        secret = read_secret(spec.identity, self.loaded.base)
+        return open_repository(store_for(self.loaded), Identity(secret.text), expected_id=spec.id)
 
     @cached_property
     def prober(self) -> Prober:
