@@ -34,6 +34,7 @@ from processpilot.repository.repository import Repository
 from processpilot.repository.retention import RetentionDecision, RetentionPolicy, decide_retention
 from processpilot.repository.tree import Directory, file_chunks
 from processpilot.repository.wal import WalArchive, WalInventory
+from processpilot.storage.store import ExistsError
 
 # A backup that runs longer than this has died without removing its pin.
 PIN_LIFETIME = timedelta(days=7)
@@ -234,10 +235,21 @@ def _loose_log(
 
 def _record_floor(repository: Repository, number: int) -> None:
     """Remember that log before segment `number` was let go on purpose."""
-    repository.store.put(f"{FLOORS}{number:016x}", b"")
+    name = f"{FLOORS}{number:016x}"
+    try:
+        repository.put_object(name, b"")
+    except ExistsError:
+        repository.get_object(name)
 
 
 def wal_floor(repository: Repository) -> int:
-    """Return the first segment number that expiry has not let go of; 0 when nothing was."""
-    floors = [info.name.removeprefix(FLOORS) for info in objects(repository.store, FLOORS)]
-    return max((int(floor, 16) for floor in floors), default=0)
+    """Return the first segment number that expiry has not let go of; 0 when nothing was.
+
+    ChecksumError when what says so was not written with the repository's key.
+    """
+    names = [info.name for info in objects(repository.store, FLOORS)]
+    if not names:
+        return 0
+    highest = max(names)
+    repository.get_object(highest)
+    return int(highest.removeprefix(FLOORS), 16)

@@ -205,7 +205,13 @@ def _verify_log(
         return 0
     archive = WalArchive(repository, manifests[0].cluster.wal_segment_bytes)
     inventory = archive.inventory()
-    floor = wal_floor(repository)
+    floor = 0
+
+    def read_floor() -> None:
+        nonlocal floor
+        floor = wal_floor(repository)
+
+    ledger.guard("floors", (), read_floor)
     chains: list[tuple[Manifest, Chain]] = []
 
     def resolve(manifest: Manifest) -> None:

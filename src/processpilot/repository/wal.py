@@ -163,10 +163,25 @@ class WalArchive:
         return data
 
     def read_tail(self, segment: Segment, pieces: Iterable[TailPiece]) -> bytes:
-        """Return an unfinished segment from its pieces, padded with zeros to a segment's size."""
+        """Return an unfinished segment from its pieces, padded with zeros to a segment's size.
+
+        A segment that was finished since its pieces were listed is read whole and cut to them;
+        GapError when neither is there.
+        """
+        listed = sorted(pieces)
+        try:
+            return self._join(segment, listed)
+        except GapError as gap:
+            try:
+                whole = self.read_segment(segment)
+            except GapError:
+                raise gap from None
+        return whole[: contiguous_end(listed)].ljust(self.segment_bytes, b"\0")
+
+    def _join(self, segment: Segment, pieces: list[TailPiece]) -> bytes:
         body = bytearray(self.segment_bytes)
         end = 0
-        for piece in sorted(pieces):
+        for piece in pieces:
             if piece.begin > end:
                 break
             name = f"{TAILS}{segment.name}/{piece.begin:08x}-{piece.end:08x}"
