@@ -19,7 +19,7 @@ from pathlib import Path
 
 from processpilot.backup.heartbeat import FILE_NAME, INTERVAL_S, beat, create_heartbeat
 from processpilot.backup.receiver import Receiver, create_slot, drop_slot, read_slot, silence
-from processpilot.backup.spool import Spool
+from processpilot.backup.spool import Spool, remove_sealed
 from processpilot.backup.stream import wait_streaming
 from processpilot.backup.synchronous import check_synchronous, require_receiver
 from processpilot.clock import Clock
@@ -118,6 +118,7 @@ class Protection:
         self._paused = paused
         self._set(StreamState.PAUSED if paused else StreamState.STARTING)
         self._end_orphan()
+        remove_sealed(self._spool.folder, self._ground.clock.now())
         self._threads = [threading.Thread(target=self._stream, name="stream")]
         if self._settings.heartbeat:
             self._threads.append(threading.Thread(target=self._beat, name="heartbeat"))

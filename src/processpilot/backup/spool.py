@@ -8,8 +8,9 @@ only after it is stored, and the newest one stays, because pg_receivewal continu
 from __future__ import annotations
 
 import os
+import shutil
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from processpilot.errors import IntegrityError, UnavailableError
@@ -20,6 +21,10 @@ from processpilot.repository.wal import WalArchive
 
 PARTIAL = ".partial"
 _PAGE_BYTES = 8192
+_SEALED = "%Y%m%dT%H%M%SZ"
+
+# How long the log of a server that is no more stays at hand, though all of it is stored.
+SEALED_LIFETIME = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,13 +131,24 @@ class Spool:
         Call it when everything was shipped: the next receiver must not continue behind the log of
         a server that is no more.
         """
-        sealed = self.folder.with_name(f"{self.folder.name}-sealed-{at:%Y%m%dT%H%M%SZ}")
+        sealed = self.folder.with_name(f"{self.folder.name}-sealed-{at:{_SEALED}}")
         self.folder.rename(sealed)
         self.folder.mkdir(mode=0o700)
         self._tail = None
         self._histories.clear()
         self._stored.clear()
         return sealed
+
+
+def remove_sealed(folder: Path, now: datetime) -> None:
+    """Remove spools put aside more than a week ago beside `folder`; all in them was stored."""
+    for path in folder.parent.glob(f"{folder.name}-sealed-*"):
+        try:
+            sealed_at = datetime.strptime(path.name.rpartition("-")[2], _SEALED).replace(tzinfo=UTC)
+        except ValueError:
+            continue
+        if now - sealed_at > SEALED_LIFETIME:
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def _whole(file: SpoolFile) -> bytes:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
+import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
@@ -21,6 +22,8 @@ from processpilot.storage.store import (
 
 # Not an object name, so nothing stored can meet it.
 _ASIDE = "tmp~"
+# Writing one object never takes this long: a file older than that was left by a killed process.
+_LEFTOVER_S = 24 * 3600.0
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -36,6 +39,7 @@ class LocalStore:
                 for path in made:
                     _sync(path.parent)
             _check_root(self._root)
+            _remove_leftovers(self._root / _ASIDE)
 
     @property
     def location(self) -> str:
@@ -159,6 +163,14 @@ def _check_root(root: Path) -> None:
             f"the repository folder {root} is not there",
             hint="Mount it, or correct repository.url in the plan.",
         )
+
+
+def _remove_leftovers(aside: Path) -> None:
+    """Remove what killed processes left half-written; what may still be written stays."""
+    with suppress(OSError):
+        for path in aside.iterdir():
+            if time.time() - path.stat().st_mtime > _LEFTOVER_S:
+                path.unlink(missing_ok=True)
 
 
 def _up_to(folder: Path, root: Path) -> list[Path]:

@@ -166,3 +166,17 @@ def test_object_deleted_by_another_store_is_not_found(tmp_path: Path) -> None:
     other.delete("a/b")
     with pytest.raises(NotFoundError, match=os.fspath(tmp_path / "a/b")):
         one.get("a/b")
+
+
+def test_what_a_killed_process_left_is_removed_once_it_is_old(tmp_path: Path) -> None:
+    """Opening removes a half-written file after a day; a younger one may still be written."""
+    root = tmp_path / "r"
+    LocalStore(root, create=True).put("a", b"1")
+    old, young = root / "tmp~" / "old", root / "tmp~" / "young"
+    for path in (old, young):
+        path.write_bytes(b"half")
+    long_ago = young.stat().st_mtime - 25 * 3600
+    os.utime(old, (long_ago, long_ago))
+    LocalStore(root)
+    assert not old.exists()
+    assert young.exists()
