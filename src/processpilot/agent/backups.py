@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -38,9 +39,11 @@ def take_backup(wired: Wired, progress: Progress, *, through_protocol: bool = Fa
         begun = wired.clock.monotonic()
         try:
             if holder("stream", wired.locks) is not None:
-                manifest = _create(wired, progress, lambda: None, through_protocol=through_protocol)
+                request = _request(wired, through_protocol=through_protocol)
+                manifest = _create(wired, request, progress, lambda: None)
             else:
-                manifest = _alone(wired, progress, through_protocol=through_protocol)
+                request = _request(wired, through_protocol=through_protocol)
+                manifest = _alone(wired, replace(request, continuous=False), progress)
         except ProcessPilotError as error:
             wired.journal.append(STREAM, FAILED, {"code": error.code, "message": error.message})
             raise
@@ -60,7 +63,7 @@ def take_backup(wired: Wired, progress: Progress, *, through_protocol: bool = Fa
     return manifest
 
 
-def _alone(wired: Wired, progress: Progress, *, through_protocol: bool) -> Manifest:
+def _alone(wired: Wired, request: BackupRequest, progress: Progress) -> Manifest:
     with wired.address.session() as connection:
         facts = read_facts(connection)
     installation = installation_for(facts.major, wired.bin_dirs)
@@ -76,21 +79,24 @@ def _alone(wired: Wired, progress: Progress, *, through_protocol: bool) -> Manif
         def ship() -> None:
             stream.ship()
 
-        return _create(wired, progress, ship, through_protocol=through_protocol)
+        return _create(wired, request, progress, ship)
 
 
-def _create(
-    wired: Wired, progress: Progress, ship: Callable[[], None], *, through_protocol: bool
-) -> Manifest:
+def _request(wired: Wired, *, through_protocol: bool) -> BackupRequest:
     plan = wired.loaded.plan
     data_dir = plan.database.data_dir
-    request = BackupRequest(
+    return BackupRequest(
         wired.address,
         None if data_dir is None else Path(wired.loaded.resolve(data_dir)),
         through_protocol=through_protocol,
         compression_level=plan.backup.compression_level,
         plan=wired.loaded.text,
     )
+
+
+def _create(
+    wired: Wired, request: BackupRequest, progress: Progress, ship: Callable[[], None]
+) -> Manifest:
     around = Surroundings(wired.clock, wired.tag, progress, ship)
     return create_backup(wired.repository, request, around)
 

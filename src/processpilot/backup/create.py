@@ -50,7 +50,8 @@ class BackupRequest:
     """What to back up and how.
 
     `data_dir` overrides where the data directory is looked for; `through_protocol` never looks.
-    `plan` is the text of the plan to store beside the data.
+    `plan` is the text of the plan to store beside the data. `continuous` says that somebody goes on
+    streaming the log behind the backup.
     """
 
     address: ServerAddress
@@ -59,6 +60,7 @@ class BackupRequest:
     compression_level: int = 1
     workers: int | None = None
     plan: str | None = None
+    continuous: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +130,7 @@ def create_backup(
             config_files=_outside_config(facts),
             plan=request.plan,
             program=f"processpilot {__version__}",
+            continuous=request.continuous,
         )
         repository.commit(manifest)
     return manifest

@@ -165,6 +165,8 @@ class Manifest(_Record):
     config_files: Mapping[str, str] = {}
     plan: str | None = None
     program: str
+    # False when nobody was streaming: the log then ends at the stop, and a hole behind is expected.
+    continuous: bool = True
 
     def to_json(self) -> bytes:
         """Return the stored form."""

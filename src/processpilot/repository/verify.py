@@ -15,6 +15,7 @@ import numpy as np
 
 from processpilot.errors import IntegrityError, NotFoundError
 from processpilot.parallel import run_all
+from processpilot.postgres.wal import Segment
 from processpilot.progress import Progress
 from processpilot.repository.blob import BackupId, PackId, Refs, decode_refs, packs_in, refs_in
 from processpilot.repository.chain import Chain, resolve_chain
@@ -215,7 +216,7 @@ def _verify_log(
     chains: list[tuple[Manifest, Chain]] = []
 
     def resolve(manifest: Manifest) -> None:
-        chains.append((manifest, _check_chain(archive, inventory, manifest, floor)))
+        chains.append((manifest, _check_chain(archive, inventory, manifest, floor, manifests)))
 
     for manifest in manifests:
         place = f"log of {manifest.backup_id}"
@@ -251,7 +252,11 @@ def _in_parallel(jobs: Iterable[Callable[[], None]]) -> None:
 
 
 def _check_chain(
-    archive: WalArchive, inventory: WalInventory, manifest: Manifest, floor: int
+    archive: WalArchive,
+    inventory: WalInventory,
+    manifest: Manifest,
+    floor: int,
+    manifests: Sequence[Manifest],
 ) -> Chain:
     """Return the chain behind a backup; IntegrityError when it does not reach the backup's stop,
     or breaks where nothing was let go on purpose.
@@ -264,6 +269,14 @@ def _check_chain(
         raise IntegrityError(
             f"the log of {manifest.backup_id} ends at {chain.end}, its stop is {manifest.stop_lsn}"
         )
-    if chain.missing is not None and chain.missing.number >= floor:
-        raise IntegrityError(f"segment {chain.missing.name} is missing, later ones are there")
+    missing = chain.missing
+    if missing is not None and missing.number >= floor and _was_promised(missing, manifests):
+        raise IntegrityError(f"segment {missing.name} is missing, later ones are there")
     return chain
+
+
+def _was_promised(missing: Segment, manifests: Sequence[Manifest]) -> bool:
+    """Whether log was being streamed there: behind a backup taken without the agent it was not."""
+    before = [manifest for manifest in manifests if manifest.stop_lsn < missing.end]
+    newest = max(before, key=lambda manifest: manifest.stop_lsn, default=None)
+    return newest is None or newest.continuous

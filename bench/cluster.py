@@ -1,0 +1,151 @@
+"""The cluster that is backed up: half pgbench's tables, half rows of JSON that compress badly."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from processpilot.postgres.account import launch_for
+from processpilot.postgres.binaries import Installation
+from processpilot.postgres.cluster import Postmaster, initialise, start
+from processpilot.postgres.connection import ServerAddress
+
+_BYTES_PER_SCALE = 15_000_000
+_BYTES_PER_EVENT = 700
+
+SCATTERED = (
+    "update pgbench_accounts set abalance = abalance + 1"
+    " where (ctid::text::point)[0]::bigint % 100 = {turn} and (ctid::text::point)[1]::int = 1",
+    "update events set turn = turn + 1"
+    " where (ctid::text::point)[0]::bigint % 100 = {turn} and (ctid::text::point)[1]::int = 1",
+)
+CLUSTERED = (
+    "update pgbench_accounts set abalance = abalance + 1"
+    " where aid between {turn} * {accounts} / 100 + 1 and ({turn} + 1) * {accounts} / 100",
+    "update events set turn = turn + 1"
+    " where id between {turn} * {events} / 100 + 1 and ({turn} + 1) * {events} / 100",
+)
+
+
+@dataclass
+class Cluster:
+    """A running server under `folder`, filled to about `size_bytes`."""
+
+    folder: Path
+    installation: Installation
+    server: Postmaster
+    size_bytes: int
+    turn: int = 0
+
+    @property
+    def data(self) -> Path:
+        """The data directory."""
+        return self.folder / "data"
+
+    @property
+    def host(self) -> str:
+        """The folder of the server's socket."""
+        return str(self.server.socket_dir)
+
+    @property
+    def dsn(self) -> str:
+        """How to reach the server."""
+        return f"postgresql://postgres@/postgres?host={self.host}&port=5432"
+
+    @property
+    def scale(self) -> int:
+        """pgbench's scale."""
+        return max(1, self.size_bytes // 2 // _BYTES_PER_SCALE)
+
+    @property
+    def events(self) -> int:
+        """How many rows of JSON there are."""
+        return self.size_bytes // 2 // _BYTES_PER_EVENT
+
+    def sql(self, statement: str) -> object:
+        """Execute one statement; return the first value of its first row, if it has any."""
+        with ServerAddress.parse(self.dsn).session() as connection:
+            cursor = connection.execute(statement.encode())
+            row = cursor.fetchone() if cursor.description else None
+            return None if row is None else row[0]
+
+    def change(self, statements: tuple[str, ...]) -> None:
+        """Change about one page in a hundred, another one each time, and have it written out."""
+        self.turn += 1
+        for statement in statements:
+            values = {
+                "turn": self.turn % 100,
+                "accounts": self.scale * 100_000,
+                "events": self.events,
+            }
+            self.sql(statement.format(**values))
+        self.sql("checkpoint")
+
+    def pgbench(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """Run pgbench on the cluster and return what it said."""
+        program = str(self.installation.bin_dir / "pgbench")
+        prefix = launch_for(self.data).prefix
+        return subprocess.run(
+            [*prefix, program, "-h", self.host, "-U", "postgres", *words, "postgres"],
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+
+    def fill(self) -> None:
+        """Make the tables."""
+        self.pgbench("-i", "-q", "-s", str(self.scale))
+        self.sql("create table events (id bigint primary key, turn int, body jsonb)")
+        self.sql(
+            "insert into events select g, 0, jsonb_build_object('id', g, 'kind', g % 17,"
+            " 'at', now(), 'parts', to_jsonb(array(select md5(random()::text || g || n)"
+            f" from generate_series(1, 15) n))) from generate_series(1, {self.events}) g"
+        )
+        self.sql("vacuum analyze")
+        self.sql("checkpoint")
+
+    def stored_bytes(self) -> int:
+        """Return the size of the data directory's files."""
+        return folder_bytes(self.data)
+
+
+def folder_bytes(folder: Path) -> int:
+    """Return the size of all files below a folder."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+@contextmanager
+def running(
+    folder: Path, installation: Installation, size_bytes: int, settings: dict[str, str]
+) -> Iterator[Cluster]:
+    """Yield a filled cluster and remove everything afterwards."""
+    initialise(installation, folder / "data", superuser="postgres")
+    everything = {
+        "port": "5432",
+        "listen_addresses": "",
+        "max_wal_size": "8GB",
+        "shared_buffers": "512MB",
+        **settings,
+    }
+    server = start(
+        installation,
+        folder / "data",
+        settings=everything,
+        log_path=folder / "server.log",
+        timeout_s=30,
+        superuser="postgres",
+    )
+    try:
+        cluster = Cluster(folder, installation, server, size_bytes)
+        cluster.fill()
+        yield cluster
+    finally:
+        server.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+Work = Callable[[], None]
