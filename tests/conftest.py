@@ -20,6 +20,15 @@ from processpilot.postgres.cluster import initialise
 __all__ = ["s3_endpoint"]
 
 
+@pytest.fixture(scope="session", autouse=True)
+def staging_place() -> Iterator[Path]:
+    """Keep what scratch servers need in a folder that goes with the tests."""
+    folder = Path(tempfile.mkdtemp(prefix="pp-staging-"))
+    os.environ["PROCESSPILOT_STAGING_DIR"] = str(folder)
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
 @pytest.fixture
 def make_site(tmp_path: Path) -> Iterator[SiteMaker]:
     """Return what makes a running, protected cluster; everything is ended afterwards."""

@@ -39,9 +39,11 @@ from processpilot.plan.scenario import ActionName
 from processpilot.postgres.lsn import Lsn
 from processpilot.progress import silent
 from processpilot.recovery.look import StillAnswersError
+from processpilot.recovery.rebuild import discard_copy
+from processpilot.recovery.takeover import StaleCopyError
 from processpilot.runbook.people import abort
 from processpilot.runbook.runner import Observer, begin_run, read_run, run_ids
-from processpilot.runbook.state import RunState
+from processpilot.runbook.state import RunState, Verdict
 from processpilot.runbook.step import StepOutcome
 from processpilot.wiring.wired import Wired
 
@@ -201,15 +203,14 @@ class Agent:
         wired = self._wired
         assert self._lease is not None and self._protection is not None
         state = read_run(wired.journal, run_id)
-        if state.plan_hash != wired.loaded.hash:
+        if state.plan_hash != wired.loaded.hash and state.aborted_by is None:
             raise RefusedError(
                 f"the plan changed since run {run_id} began",
                 hint=f"Put it back, or end the run: processpilot run abort {run_id}",
             )
         runner = wired.runner(self._protection, self._observer)
         state = runner.advance(run_id, self._lease, self._stopping.is_set)
-        if _came_back_by_itself(state):
-            reason = "the database answers again"
+        if (reason := self._why_void(state)) is not None:
             abort(wired.journal, run_id, by=BY_AGENT, reason=reason)
             state = runner.advance(run_id, self._lease, self._stopping.is_set)
         if state.is_finished:
@@ -217,9 +218,32 @@ class Agent:
             self._protection.resume()
         return state
 
+    def _why_void(self, state: RunState) -> str | None:
+        """Return why a run that has not taken over yet must not do so any more, or None.
+
+        A new incident begins a new run, with the log written meanwhile, if the database fails
+        again.
+        """
+        step = state.current
+        if state.is_finished or step is None or _has_taken_over(state):
+            return None
+        error = step.error
+        if error is not None and state.trigger == BY_AGENT:
+            if error.code == StillAnswersError.code:
+                return "the database answers again"
+            if error.code == StaleCopyError.code:
+                return "the old server went on after the copy was made"
+        if self._watch is not None and self._watch.is_well_again(state.scenario):
+            return "the database answers again"
+        return None
+
     def _conclude(self, state: RunState) -> None:
         """Store the evidence and resolve the incident; doing so again changes nothing."""
         wired = self._wired
+        if state.verdict is Verdict.ABORTED and not _has_taken_over(state):
+            data_dir = wired.loaded.plan.database.data_dir
+            if data_dir is not None:
+                discard_copy(wired.loaded.resolve(data_dir), state)
         server = None
         try:
             server = wired.facts().server_version
@@ -318,13 +342,7 @@ class Agent:
         }
 
 
-def _came_back_by_itself(state: RunState) -> bool:
-    """Whether a run that nobody asked for found the database well before it took anything over."""
-    step = state.current
-    return (
-        state.trigger == BY_AGENT
-        and step is not None
-        and step.spec.action in (ActionName.ASSESS, ActionName.FENCE)
-        and step.error is not None
-        and step.error.code == StillAnswersError.code
-    )
+def _has_taken_over(state: RunState) -> bool:
+    """Whether the recovered cluster has begun to take the old one's place."""
+    swaps = [step for step in state.steps if step.spec.action == ActionName.SWAP]
+    return any(step.attempt > 0 for step in swaps)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -19,6 +19,9 @@ from processpilot.postgres.lsn import Lsn
 from processpilot.runbook.decide import AwaitPeople, decide
 from processpilot.runbook.runner import read_run, run_ids
 from processpilot.wiring.wired import Wired
+
+# The agent writes of itself every second, and the heartbeat beats every second.
+_STALE_S = 15.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,8 @@ def read_overview(wired: Wired) -> Overview:
         problems.append("the agent does not run: processpilot up")
     elif stream is not None and stream["state"] != "streaming":
         problems.append(f"the log is not streamed: {stream['state']} {stream['detail']}".strip())
+    if agent is not None:
+        problems += _staleness(agent, wired.clock.now())
     if agent is not None and agent.get("trouble") is not None:
         problems.append(f"the agent cannot carry on: {agent['trouble']}")
     failing = () if agent is None else tuple(agent["failing"])
@@ -97,6 +102,19 @@ def read_overview(wired: Wired) -> Overview:
         ),
         measured=_measured(wired),
     )
+
+
+def _staleness(agent: Mapping[str, Any], now: datetime) -> Iterator[str]:
+    """Yield what has stood still for too long: a frozen agent must not look healthy."""
+    age_s = (now - datetime.fromisoformat(agent["at"])).total_seconds()
+    if age_s > _STALE_S:
+        yield f"the agent hangs: it wrote nothing of itself for {age_s:.0f} s"
+        return
+    beat = agent["stream"]["last_heartbeat_at"]
+    if beat is not None and agent["stream"]["state"] == "streaming":
+        beat_s = (now - datetime.fromisoformat(beat)).total_seconds()
+        if beat_s > _STALE_S:
+            yield f"the last heartbeat that the database acknowledged is {beat_s:.0f} s old"
 
 
 def agent_status(wired: Wired) -> Mapping[str, Any] | None:

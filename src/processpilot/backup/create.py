@@ -271,7 +271,7 @@ class _BackupMode:
 @contextmanager
 def _backup_mode(address: ServerAddress, label: str) -> Iterator[_BackupMode]:
     """Hold the server in backup mode; closing the connection early ends it without a backup."""
-    with address.session() as connection:
+    with address.session(limit_s=None) as connection:
         yield _BackupMode(connection, label)
 
 

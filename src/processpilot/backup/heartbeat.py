@@ -13,7 +13,7 @@ from pathlib import Path
 import psycopg
 
 from processpilot.errors import NotFoundError
-from processpilot.postgres.connection import ServerAddress, translated
+from processpilot.postgres.connection import ANSWER_LIMIT_S, ServerAddress, cut_after, translated
 
 SCHEMA = "processpilot"
 INTERVAL_S = 1.0
@@ -42,9 +42,13 @@ def drop_heartbeat(connection: psycopg.Connection) -> None:
     connection.execute("drop schema if exists processpilot")
 
 
-def beat(connection: psycopg.Connection, file: Path) -> datetime:
-    """Renew the row; once the server acknowledged it, remember it in `file`."""
-    row = connection.execute(_BEAT).fetchone()
+def beat(connection: psycopg.Connection, file: Path, shown: str) -> datetime:
+    """Renew the row; once the server acknowledged it, remember it in `file`.
+
+    UnavailableError when the server, named by `shown`, does not answer.
+    """
+    with cut_after(connection, ANSWER_LIMIT_S, shown):
+        row = connection.execute(_BEAT).fetchone()
     assert row is not None
     moment: datetime = row[0]
     temporary = file.with_name(f".{file.name}.new")

@@ -21,7 +21,7 @@ from processpilot.backup.heartbeat import FILE_NAME, INTERVAL_S, beat, create_he
 from processpilot.backup.receiver import Receiver, create_slot, drop_slot, read_slot, silence
 from processpilot.backup.spool import Spool, remove_sealed
 from processpilot.backup.stream import wait_streaming
-from processpilot.backup.synchronous import check_synchronous, require_receiver
+from processpilot.backup.synchronous import check_synchronous, require_receiver, requires_receiver
 from processpilot.clock import Clock
 from processpilot.errors import ProcessPilotError, UnavailableError
 from processpilot.journal.event import JsonValue
@@ -108,6 +108,7 @@ class Protection:
         self._paused = False
         self._lost_at: float | None = None
         self._waits = False
+        self._answers_since: float | None = None
         self._last_ship = 0.0
         self._last_look = 0.0
         self._threads: list[threading.Thread] = []
@@ -144,7 +145,9 @@ class Protection:
         """Stop receiving, store everything received; return up to where. Idempotent."""
         with self._lock:
             self._paused = True
+            self._answers_since = None
             self._waits = False
+            self.status = replace(self.status, waits=False)
             self._stop_receiver()
             self._ship()
             self._set(StreamState.PAUSED)
@@ -206,7 +209,7 @@ class Protection:
             self._note_lost()
             self._begin()
         now = self._ground.clock.monotonic()
-        if self._waits and now - self._last_look >= _LOOK_S:
+        if now - self._last_look >= _LOOK_S:
             self._last_look = now
             self._end_if_silent()
         if now - self._last_ship >= self._settings.tail_interval_s:
@@ -216,20 +219,37 @@ class Protection:
                 self._set(StreamState.STREAMING)
 
     def _let_commits_go(self) -> None:
-        """While paused nobody confirms anything; a server that came back must not wait for it."""
+        """While paused nobody confirms anything; a server that came back must not wait forever."""
         now = self._ground.clock.monotonic()
-        if now - self._last_look >= _LOOK_S:
-            self._last_look = now
-            with contextlib.suppress(ProcessPilotError):
-                require_receiver(self._ground.address, on=False)
+        if now - self._last_look < _LOOK_S:
+            return
+        self._last_look = now
+        try:
+            with self._ground.address.session() as connection:
+                waits = requires_receiver(connection)
+        except ProcessPilotError:
+            self._answers_since = None
+            self._waits = False
+            self.status = replace(self.status, waits=False)
+            return
+        if self._answers_since is None:
+            self._answers_since = now
+        self._waits = waits
+        self.status = replace(self.status, waits=waits)
+        if waits and now - self._answers_since >= self._settings.sync_grace_s:
+            self._wait_for_receiver(on=False, why="the stream is paused for a recovery")
 
     def _end_if_silent(self) -> None:
-        """End a receiver that lives but confirms nothing, so that commits need not wait for it."""
+        """End a receiver that lives but confirms nothing.
+
+        Commits must not wait for it, and log that it does not take is not protected.
+        """
         with self._ground.address.session() as connection:
             silent_s = silence(connection)
         if silent_s is None or silent_s > self._settings.sync_grace_s:
             self._receiver.kill()
-            self._wait_for_receiver(on=False, why="the receiver confirms nothing")
+            if self._waits:
+                self._wait_for_receiver(on=False, why="the receiver confirms nothing")
 
     def _begin(self) -> None:
         """Start the receiver with its slot and wait until it streams."""
@@ -316,10 +336,11 @@ class Protection:
         while not self._stop.is_set():
             if self.status.state is StreamState.STREAMING:
                 trouble = (ProcessPilotError, OSError)
-                with contextlib.suppress(*trouble), self._ground.address.session() as link:
-                    link.execute("set statement_timeout = '30s'")
+                address = self._ground.address
+                with contextlib.suppress(*trouble), address.session(limit_s=None) as link:
                     while not self._stop.wait(INTERVAL_S):
                         if self.status.state is not StreamState.STREAMING:
                             break
-                        self.status = replace(self.status, last_beat_at=beat(link, file))
+                        beat_at = beat(link, file, address.shown)
+                        self.status = replace(self.status, last_beat_at=beat_at)
             self._stop.wait(INTERVAL_S)

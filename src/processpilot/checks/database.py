@@ -78,12 +78,12 @@ class DatabaseChecks:
     def run(self) -> list[CheckResult]:
         """Return every check's result; a server that does not answer fails the first one."""
         try:
-            with self._address.session() as connection:
+            with self._address.session(limit_s=None) as connection:
                 names = [str(row[0]) for row in connection.execute(_DATABASES)]
             tables, keys, indexes, collations = _Tally(), _Tally(), _Tally(), _Tally()
             amcheck = False
             for name in names:
-                with self._address.with_options(dbname=name).session() as connection:
+                with self._address.with_options(dbname=name).session(limit_s=None) as connection:
                     self._read_tables(connection, tables)
                     self._follow_keys(connection, keys)
                     amcheck |= self._examine_indexes(connection, indexes)

@@ -94,6 +94,7 @@ class Report:
     rto_s: float
     data_loss_window_s: float | None
     data_loss_bound_s: float | None
+    data_loss_basis: str | None
     rpo_s: float
     acknowledged_transactions: int | None
     lost_transactions: int | None
@@ -141,6 +142,7 @@ def build_report(run: RunState, versions: Mapping[str, str]) -> Report:
         rto_s=own.rto_s if own else 0.0,
         data_loss_window_s=prove.get("data_loss_window_s"),
         data_loss_bound_s=_loss_bound_s(run),
+        data_loss_basis=_loss_basis(run),
         rpo_s=own.rpo_s if own else 0.0,
         acknowledged_transactions=prove.get("acknowledged_transactions"),
         lost_transactions=prove.get("lost_transactions"),
@@ -204,6 +206,14 @@ def _loss_bound_s(run: RunState) -> float | None:
         return None
     lost = clock_begins_at(run) - datetime.fromisoformat(str(text))
     return max(0.0, lost.total_seconds())
+
+
+def _loss_basis(run: RunState) -> str | None:
+    """Return what the loss is known from: old-log, heartbeat, or the bound alone."""
+    basis = _any_result(run, "prove").get("data_loss_basis")
+    if basis is None and _loss_bound_s(run) is not None:
+        return "bound"
+    return None if basis is None else str(basis)
 
 
 def _objectives(run: RunState) -> Iterator[Objective]:

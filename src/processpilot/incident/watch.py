@@ -63,6 +63,19 @@ class Watch:
         known = [moment for moment in moments if moment is not None]
         return max(known, default=None)
 
+    def is_well_again(self, scenario_id: str) -> bool:
+        """Whether every probe that a scenario must see failing passes, and has for a while."""
+        scenario = self._plan.scenario(scenario_id)
+        if scenario is None:
+            return False
+        wanted = [s for s in scenario.symptoms if not s.passes]
+        required = [s for s in wanted if s.required] or wanted
+        health = self.health
+        return bool(required) and all(
+            health.get(symptom.probe, ProbeHealth()).health is Health.HEALTHY
+            for symptom in required
+        )
+
     def _probe(self, component: str, spec: ProbeSpec, name: str) -> None:
         while not self._stop.is_set():
             result = self._prober.run(component, spec)

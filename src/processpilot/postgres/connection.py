@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import os
 import socket
+import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,6 +20,9 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from processpilot.errors import RefusedError, UnavailableError, UsageError
 
 CONNECT_TIMEOUT_S = 5
+
+# A server that is frozen, or on a disk that is, accepts connections and never answers.
+ANSWER_LIMIT_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +69,16 @@ class ServerAddress:
             raise _connect_error(self, error) from error
 
     @contextmanager
-    def session(self) -> Iterator[psycopg.Connection]:
-        """Yield a connection in autocommit, closed afterwards; errors of the server translated."""
-        with self.connect() as connection, translated(self.shown):
+    def session(self, *, limit_s: float | None = ANSWER_LIMIT_S) -> Iterator[psycopg.Connection]:
+        """Yield a connection in autocommit, closed afterwards; errors of the server translated.
+
+        After `limit_s` it is cut, so that a frozen server holds nobody: UnavailableError.
+        """
+        with (
+            self.connect() as connection,
+            translated(self.shown),
+            cut_after(connection, limit_s, self.shown),
+        ):
             yield connection
 
     def environment(self, secrets_dir: Path) -> Mapping[str, str]:
@@ -101,6 +112,41 @@ def _connect_error(address: ServerAddress, error: psycopg.OperationalError) -> E
         hint="Check that the server runs and that the address is right.",
         transient=True,
     )
+
+
+@contextmanager
+def cut_after(connection: psycopg.Connection, limit_s: float | None, shown: str) -> Iterator[None]:
+    """Cut `connection` when the block takes longer than `limit_s`, and raise UnavailableError.
+
+    None sets no limit.
+    """
+    if limit_s is None:
+        yield
+        return
+    link = socket.socket(fileno=os.dup(connection.fileno()))
+    fired = threading.Event()
+
+    def cut() -> None:
+        fired.set()
+        with suppress(OSError):
+            link.shutdown(socket.SHUT_RDWR)
+
+    timer = threading.Timer(limit_s, cut)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    except psycopg.OperationalError as error:
+        if not fired.is_set():
+            raise
+        raise UnavailableError(
+            f"{shown} accepted the connection and did not answer within {limit_s:g} s",
+            hint="The server or its disk may be frozen; look on that machine.",
+            transient=True,
+        ) from error
+    finally:
+        timer.cancel()
+        link.close()
 
 
 @contextmanager

@@ -27,7 +27,7 @@ def count_lost(ledger: Ledger, loaded: LoadedPlan, address: ServerAddress) -> Lo
     """Ask the database for every key in the ledger. A last line cut short does not count."""
     keys = _keys(loaded.resolve(ledger.file))
     acknowledged = lost = 0
-    with address.session() as connection:
+    with address.session(limit_s=None) as connection:
         while batch := list(islice(keys, _BATCH)):
             wanted = set(batch)
             rows = connection.execute(ledger.query.encode(), {"keys": list(wanted)}).fetchall()

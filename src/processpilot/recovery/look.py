@@ -8,6 +8,7 @@ from processpilot.errors import NotFoundError, ProcessPilotError, RefusedError
 from processpilot.postgres.cluster import postmaster_of
 from processpilot.postgres.connection import ServerAddress
 from processpilot.recovery.ground import Ground
+from processpilot.recovery.salvage import salvage
 from processpilot.runbook.action import NotHappened, ProbeAnswer, Result, StepContext
 
 
@@ -99,7 +100,7 @@ def _check_swappable(ground: Ground) -> None:
 
 
 class Drain:
-    """Stops the receiver and stores everything it had received."""
+    """Stops the receiver and stores everything it had received, and what only the old disk has."""
 
     def __init__(self, ground: Ground) -> None:
         self._ground = ground
@@ -109,6 +110,7 @@ class Drain:
         return NotHappened()
 
     def execute(self, context: StepContext) -> Result:
-        """Return up to where the log was received and is now stored."""
+        """Return up to where the log was received, and where the old server's own log ends."""
         reached = self._ground.stream.pause()
-        return {"received_lsn": None if reached is None else str(reached)}
+        received = None if reached is None else str(reached)
+        return {"received_lsn": received, **salvage(self._ground).as_result()}

@@ -9,7 +9,7 @@ from pathlib import Path
 from processpilot.backup.heartbeat import FILE_NAME, last_acknowledged, newest_heartbeat
 from processpilot.checks.database import DatabaseChecks
 from processpilot.checks.pages import check_pages
-from processpilot.checks.result import CheckResult, passed_if
+from processpilot.checks.result import passed_if
 from processpilot.errors import NotFoundError, RefusedError
 from processpilot.journal.event import JsonValue
 from processpilot.postgres.connection import ServerAddress, database_of
@@ -24,14 +24,17 @@ from processpilot.restore.plan import (
     RestorePlan,
     RestoreRequest,
     plan_restore,
-    staging_of,
 )
 from processpilot.restore.scratch import scratch_address, start_scratch
+from processpilot.restore.staging import staging_of
 from processpilot.restore.target import RecoveryTarget, TargetKind
 from processpilot.runbook.action import NotHappened, ProbeAnswer, Result, StepContext
 from processpilot.runbook.state import RunState
 
 _PROVE_LIMIT_S = 600.0
+
+# How long before the last passed probe the last heartbeat may have been acknowledged.
+_BEAT_SLACK_S = 10.0
 
 
 def folder_beside(data_dir: Path, run_id: str) -> Path:
@@ -48,6 +51,16 @@ def required_result(run: RunState, action: str) -> Result:
             hint="A step that others build on cannot be skipped; abort and begin a new run.",
         )
     return found
+
+
+def discard_copy(data_dir: Path, run: RunState) -> None:
+    """Remove the copy that an aborted run built and nobody needs; whatever lives in it is ended."""
+    folder = folder_beside(data_dir, run.run_id)
+    spaces = (run.result_of("restore") or {}).get("tablespaces", {})
+    if folder.exists():
+        end_leftovers(folder)
+    for place in (folder, staging_of(folder), *(Path(str(path)) for path in spaces.values())):
+        shutil.rmtree(place, ignore_errors=True)
 
 
 class Restore:
@@ -212,13 +225,13 @@ class Prove(_OnRestored):
             address = scratch_address(server, ground.superuser)
             reader = address.with_options(options="-c default_transaction_read_only=on")
             checks += DatabaseChecks(reader, ground.clock, limit_s).run()
-            loss = self._loss(reader.with_options(dbname=database_of(ground.address)), checks)
+            loss = self._loss(reader.with_options(dbname=database_of(ground.address)), context.run)
         finally:
             server.stop()
         require_passed("the recovered data", checks, **loss)
         return {"checks": checks_json(checks), **loss}
 
-    def _loss(self, address: ServerAddress, checks: list[CheckResult]) -> dict[str, JsonValue]:
+    def _loss(self, address: ServerAddress, run: RunState) -> dict[str, JsonValue]:
         """Measure data loss from what the recovered database holds."""
         ground = self._ground
         before = last_acknowledged(ground.loaded.state_dir / FILE_NAME)
@@ -227,13 +240,16 @@ class Prove(_OnRestored):
             found = newest_heartbeat(address)
         except NotFoundError:
             pass
-        window = None
-        if before is not None and found is not None:
-            window = max(0.0, (before - found).total_seconds())
+        window, basis = None, None
+        if _holds_all_old_log(run):
+            window, basis = 0.0, "old-log"
+        elif before is not None and found is not None and _beat_to_the_end(before, run):
+            window, basis = max(0.0, (before - found).total_seconds()), "heartbeat"
         loss: dict[str, JsonValue] = {
             "heartbeat_acknowledged_at": _iso(before),
             "heartbeat_found_at": _iso(found),
             "data_loss_window_s": window,
+            "data_loss_basis": basis,
             "acknowledged_transactions": None,
             "lost_transactions": None,
         }
@@ -243,6 +259,27 @@ class Prove(_OnRestored):
             loss["acknowledged_transactions"] = count.acknowledged
             loss["lost_transactions"] = count.lost
         return loss
+
+
+def _holds_all_old_log(run: RunState) -> bool:
+    """Whether the old server's own log was found to its end, and all of it was replayed."""
+    drain, replay = run.result_of("drain") or {}, run.result_of("replay") or {}
+    end, reached = drain.get("old_log_end"), replay.get("reached_lsn")
+    if end is None or reached is None:
+        return False
+    return Lsn.parse(str(end)) <= Lsn.parse(str(reached))
+
+
+def _beat_to_the_end(before: datetime, run: RunState) -> bool:
+    """Whether heartbeats were written until the failure; otherwise they say nothing about it.
+
+    Somebody has to have seen the database well at the end: a heartbeat that stopped long before
+    only tells when the agent did.
+    """
+    text = run.details.get("last_passed_at")
+    if text is None:
+        return False
+    return (datetime.fromisoformat(str(text)) - before).total_seconds() <= _BEAT_SLACK_S
 
 
 def _iso(moment: datetime | None) -> str | None:

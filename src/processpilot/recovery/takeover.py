@@ -21,10 +21,12 @@ from processpilot.errors import (
 from processpilot.postgres.cluster import postmaster_of, server_processes, unseen_servers
 from processpilot.postgres.connection import ServerAddress, listener_of
 from processpilot.postgres.control import ClusterState, read_control
+from processpilot.postgres.lsn import Lsn
 from processpilot.recovery.ground import Ground
 from processpilot.recovery.look import why_silent
 from processpilot.recovery.rebuild import required_result
-from processpilot.restore.plan import staging_of
+from processpilot.recovery.salvage import old_log_end
+from processpilot.restore.staging import staging_of
 from processpilot.runbook.action import (
     Happened,
     NotHappened,
@@ -38,6 +40,12 @@ from processpilot.services.driver import ServiceDriver
 _DYING_S = 15.0
 _POLL_S = 0.1
 _START_S = 120.0
+
+
+class StaleCopyError(RefusedError):
+    """The old server went on after the copy was made: taking its place would lose that."""
+
+    code = "stale-copy"
 
 
 class Fence:
@@ -70,6 +78,7 @@ class Fence:
                 f"the old server is alive: processes {', '.join(map(str, alive))} in {data_dir}",
                 hint="Stop it, then run `processpilot run retry`.",
             )
+        _refuse_stale(ground, context.run)
         recovered = Path(str(required_result(context.run, "restore")["folder"]))
         if unseen := unseen_servers(recovered.stat().st_uid):
             raise RefusedError(
@@ -93,6 +102,18 @@ class Fence:
                 else "nothing in the plan can keep the old server from being started"
             ),
         }
+
+
+def _refuse_stale(ground: Ground, run: RunState) -> None:
+    """Refuse a copy that lacks log which the old server wrote and its disk still holds."""
+    reached = Lsn.parse(str(required_result(run, "replay")["reached_lsn"]))
+    end = old_log_end(ground, reached).end
+    if end is not None and end > reached:
+        raise StaleCopyError(
+            f"the old server wrote log up to {end}, the recovered copy ends at {reached}",
+            hint="Abort this run and recover again, which takes that log in: processpilot run "
+            f"abort {run.run_id}. If it is not to be kept, move {ground.data_dir} away and retry.",
+        )
 
 
 def _hold(driver: ServiceDriver) -> str | None:

@@ -23,6 +23,7 @@ from processpilot.errors import ProcessPilotError
 from processpilot.postgres.wal import Segment
 from processpilot.repository.wal import WalArchive
 from processpilot.restore.plan import RestorePlan
+from processpilot.restore.staging import hand_over, make_staging, write_into
 
 _AHEAD = 16
 _POLL_S = 0.01
@@ -39,7 +40,7 @@ case $name in
   ;;
 esac
 if ! grep -q -x -F "$name" "$folder/planned"; then
-  : > "$folder/past-end"
+  : > "$folder/wanted/past-end"
   exit 1
 fi
 while :; do
@@ -91,12 +92,12 @@ class LogServer:
 
         It then asks for a segment behind the plan's end, or for the unfinished last one again.
         """
-        return self._asked_tail_again or (self._folder / "past-end").exists()
+        return self._asked_tail_again or (self._folder / "wanted" / "past-end").exists()
 
     def forget_past_end(self) -> None:
         """Start noticing requests behind the plan's end anew."""
         self._asked_tail_again = False
-        (self._folder / "past-end").unlink(missing_ok=True)
+        (self._folder / "wanted" / "past-end").unlink(missing_ok=True)
 
     @property
     def reached_segment(self) -> int:
@@ -104,8 +105,10 @@ class LogServer:
         return self._position
 
     def __enter__(self) -> Self:
+        make_staging(self._plan.folder)
+        self._folder.mkdir(mode=0o711, exist_ok=True)
         for name in ("ready", "wanted"):
-            (self._folder / name).mkdir(mode=0o700, parents=True, exist_ok=True)
+            hand_over(self._folder / name, self._owner)
             for left in (self._folder / name).iterdir():
                 left.unlink()
         (self._folder / "failed").unlink(missing_ok=True)
@@ -115,14 +118,7 @@ class LogServer:
         script = _SCRIPT.format(folder=shlex.quote(str(self._folder)))
         self._write("fetch.sh", script.encode())
         for history in self._plan.histories:
-            self._write(f"ready/{history.timeline:08X}.history", history.format().encode())
-        for path in (
-            self._plan.staging,
-            self._folder,
-            self._folder / "ready",
-            self._folder / "wanted",
-        ):
-            self._give(path)
+            self._hand(f"{history.timeline:08X}.history", history.format().encode())
         workers: list[Callable[[], None]] = [self._watch, *([self._fetch] * _WORKERS)]
         self._threads = [threading.Thread(target=self._guard, args=(work,)) for work in workers]
         for thread in self._threads:
@@ -143,16 +139,11 @@ class LogServer:
         (self._folder / "pid").write_text("0\n")
 
     def _write(self, name: str, data: bytes) -> None:
-        path = self._folder / name
-        temporary = path.with_name(f".{path.name}.new")
-        temporary.write_bytes(data)
-        temporary.chmod(0o600)
-        self._give(temporary)
-        temporary.rename(path)
+        write_into(self._folder, name, data)
 
-    def _give(self, path: Path) -> None:
-        if os.geteuid() == 0:
-            os.chown(path, *self._owner)
+    def _hand(self, name: str, data: bytes) -> None:
+        """Make a file ready for the server's account to take."""
+        write_into(self._folder / "ready", name, data, self._owner)
 
     def _guard(self, work: Callable[[], None]) -> None:
         try:
@@ -196,7 +187,7 @@ class LogServer:
     def _fetch(self) -> None:
         while (number := self._next()) is not None:
             segment = self._segments[number]
-            self._write(f"ready/{segment.name}", self._read(segment))
+            self._hand(segment.name, self._read(segment))
             with self._changed:
                 self._served.add(number)
 

@@ -140,13 +140,17 @@ class FileWriter:
             link.symlink_to(path)
 
     def _finish_folder(self, entry: DirectoryEntry, owner: tuple[int, int]) -> None:
-        path = self.place(entry.path)
-        path.chmod(entry.mode)
-        if os.geteuid() == 0:
-            os.chown(path, *owner)
-            if (self._root / entry.path).is_symlink():
-                os.chown(self._root / entry.path, *owner, follow_symlinks=False)
-        _sync_folder(path)
+        descriptor = os.open(self.place(entry.path), os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        try:
+            os.fchmod(descriptor, entry.mode)
+            if os.geteuid() == 0:
+                os.fchown(descriptor, *owner)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        link = self._root / entry.path
+        if os.geteuid() == 0 and link.is_symlink():
+            os.chown(link, *owner, follow_symlinks=False)
 
     def _write_extras(self, owner: tuple[int, int]) -> None:
         """Write backup_label as `pg_backup_stop` returned it; links replace tablespace_map."""
@@ -233,7 +237,7 @@ def _stretches(
 
 def _write_stretch(path: Path, offset: int, chunks: Sequence[bytes]) -> None:
     try:
-        descriptor = os.open(path, os.O_WRONLY)
+        descriptor = os.open(path, os.O_WRONLY | os.O_NOFOLLOW)
         try:
             written = os.pwritev(descriptor, chunks, offset)
             rest = memoryview(b"".join(chunks))[written:] if written < _size(chunks) else b""
@@ -255,7 +259,7 @@ def _finish(file: _File) -> None:
 
 
 def _finish_file(path: Path, mode: int, owner: tuple[int, int]) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
     try:
         os.fchmod(descriptor, mode)
         if os.geteuid() == 0:

@@ -26,6 +26,7 @@ from processpilot.repository.repository import Repository
 from processpilot.restore.plan import RestorePlan
 from processpilot.restore.replay import Reached, Recovering, replayed
 from processpilot.restore.scratch import scratch_address, start_scratch
+from processpilot.restore.staging import write_into
 
 _PROMOTE_S = 600
 _RECORD = "reached.json"
@@ -76,7 +77,7 @@ def _compare(plan: RestorePlan, reached: Reached) -> None:
 
 
 def _promote(recovering: Recovering) -> None:
-    with recovering.address.session() as connection:
+    with recovering.address.session(limit_s=None) as connection:
         row = connection.execute(
             "select pg_promote(wait => true, wait_seconds => %s)", [_PROMOTE_S]
         ).fetchone()
@@ -86,7 +87,7 @@ def _promote(recovering: Recovering) -> None:
 
 def _settle(address: ServerAddress) -> None:
     """Leave the cluster so that it starts without waiting for anybody."""
-    with address.session() as connection:
+    with address.session(limit_s=None) as connection:
         row = connection.execute("select pg_is_in_recovery()").fetchone()
         if row is None or row[0]:
             raise UnavailableError("the scratch server is still in recovery")
@@ -96,13 +97,8 @@ def _settle(address: ServerAddress) -> None:
 
 def _write_record(plan: RestorePlan, reached: Reached) -> None:
     moment = None if reached.last_commit_at is None else reached.last_commit_at.isoformat()
-    path = plan.staging / _RECORD
-    temporary = path.with_name(f".{_RECORD}.new")
-    with temporary.open("w") as file:
-        json.dump({"lsn": str(reached.lsn), "last_commit_at": moment}, file)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.rename(path)
+    record = {"lsn": str(reached.lsn), "last_commit_at": moment}
+    write_into(plan.staging, _RECORD, json.dumps(record).encode(), durable=True)
 
 
 def _read_record(plan: RestorePlan) -> Reached | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -56,7 +56,7 @@ def find_log_end(archive: WalArchive, chain: Chain, installation: Installation) 
             _fetch(archive, chain, segment, chain.timeline, Path(folder))
             first = Segment(chain.timeline, segment.number, segment.size_bytes)
             last = Segment(chain.timeline, names[-1].number, segment.size_bytes)
-            records = list(_dump(installation, Path(folder), first, last))
+            records = list(dump_records(installation, Path(folder), first, last))
             usable = [record for record in records if record.end <= chain.end]
             if usable:
                 end = usable[-1].end
@@ -80,14 +80,17 @@ def _fetch(
 
 
 @dataclass(frozen=True, slots=True)
-class _Record:
+class Record:
+    """A whole record: where it ends (exclusive), and when it committed if it is a commit."""
+
     end: Lsn
     commit_at: datetime | None
 
 
-def _dump(
+def dump_records(
     installation: Installation, folder: Path, first: Segment, last: Segment
-) -> Iterable[_Record]:
+) -> Iterator[Record]:
+    """Yield the whole records that begin in the files `first` to `last` of a folder, in order."""
     program = installation.bin_dir / "pg_waldump"
     argv = [str(program), f"{folder / first.name}", f"{folder / last.name}"]
     try:
@@ -111,7 +114,7 @@ def _dump(
         at = None
         if commit is not None:
             at = datetime.fromisoformat(commit[1]).replace(tzinfo=UTC)
-        yield _Record(end, at)
+        yield Record(end, at)
 
 
 def record_end(start: Lsn, total_bytes: int, segment_bytes: int) -> Lsn:

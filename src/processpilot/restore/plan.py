@@ -25,6 +25,7 @@ from processpilot.repository.repository import Repository
 from processpilot.repository.wal import WalArchive
 from processpilot.restore.logend import find_log_end
 from processpilot.restore.machine import missing_here
+from processpilot.restore.staging import staging_of
 from processpilot.restore.target import RecoveryTarget, TargetKind
 
 # Room for what replay writes besides the restored files: prefetched segments, pg_wal, sort files.
@@ -78,13 +79,8 @@ class RestorePlan:
 
     @property
     def staging(self) -> Path:
-        """The folder beside the target that holds log on its way and the scratch server's files."""
+        """The folder that holds log on its way and the scratch server's files."""
         return staging_of(self.folder)
-
-
-def staging_of(folder: Path) -> Path:
-    """Return where a restore into `folder` keeps what it needs besides; removed when it is done."""
-    return folder.with_name(f".{folder.name}.processpilot")
 
 
 def plan_restore(
@@ -138,6 +134,11 @@ def plan_restore(
     )
 
 
+def companions_of(folder: Path) -> Path:
+    """Return where what a backup holds besides the cluster's files is written."""
+    return folder.with_name(f"{folder.name}-companions")
+
+
 def _check_folder(folder: Path) -> None:
     if not folder.is_absolute():
         raise RefusedError(f"the target {folder} is not an absolute path")
@@ -148,6 +149,11 @@ def _check_folder(folder: Path) -> None:
         )
     if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
         raise RefusedError(f"the target {folder} is not a folder")
+    if os.path.lexists(companions_of(folder)):
+        raise RefusedError(
+            f"{companions_of(folder)} exists; the plan stored with the backup is written there",
+            hint="Move it away, or choose another target.",
+        )
     if folder.is_dir() and (first := next(folder.iterdir(), None)) is not None:
         raise RefusedError(
             f"the target {folder} is not empty: it holds {first.name}",

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from pathlib import Path
 
 from processpilot.postgres.cluster import Postmaster, start
 from processpilot.postgres.connection import ServerAddress
 from processpilot.repository.manifest import ClusterFacts
 from processpilot.restore.machine import SCHEDULERS
 from processpilot.restore.plan import RestorePlan
+from processpilot.restore.staging import make_staging, write_into
 
 # Recovery refuses to start below the source's values (manual, "Hot Standby").
 _KEPT = (
@@ -71,14 +71,18 @@ def start_scratch(plan: RestorePlan, extra: Mapping[str, str], superuser: str) -
     `extra` are further settings, such as those of recovery. UnavailableError with the server's
     last words when it ends instead of becoming ready.
     """
-    staging = plan.staging
-    staging.mkdir(mode=0o700, parents=True, exist_ok=True)
-    _give(staging, plan.folder)
+    staging = make_staging(plan.folder)
     settings = isolation_settings(plan.manifest.cluster) | dict(extra)
-    settings["hba_file"] = str(_file(staging / "pg_hba.conf", _HBA, plan.folder))
-    settings["ident_file"] = str(_file(staging / "pg_ident.conf", "", plan.folder))
-    if not (plan.folder / "postgresql.conf").exists():
-        settings["config_file"] = str(_file(staging / "postgresql.conf", "", plan.folder))
+    for key, name, text in (
+        ("hba_file", "pg_hba.conf", _HBA),
+        ("ident_file", "pg_ident.conf", ""),
+        ("config_file", "postgresql.conf", ""),
+    ):
+        write_into(staging, name, text.encode())
+        settings[key] = str(staging / name)
+    if (plan.folder / "postgresql.conf").exists():
+        del settings["config_file"]
+    else:
         settings["data_directory"] = str(plan.folder)
     return start(
         plan.installation,
@@ -97,17 +101,3 @@ def scratch_address(
     return ServerAddress.parse("").with_options(
         host=str(server.socket_dir), port=server.port, user=superuser, dbname=database
     )
-
-
-def _file(path: Path, text: str, like: Path) -> Path:
-    path.write_text(text)
-    path.chmod(0o600)
-    _give(path, like)
-    return path
-
-
-def _give(path: Path, like: Path) -> None:
-    """Make `path` belong to the owner of `like`, whom the server runs as."""
-    if os.geteuid() == 0:
-        status = like.stat()
-        os.chown(path, status.st_uid, status.st_gid)
