@@ -28,6 +28,7 @@ from processpilot.incident.record import (
     Declaration,
     answer,
     declare,
+    held_back,
     open_incident,
     read_incident,
     resolve,
@@ -254,7 +255,9 @@ class Agent:
         if incident is not None:
             found = read_incident(wired.journal, str(incident))
             if found.is_open:
-                resolve(wired.journal, found, str(state.verdict))
+                by = state.aborted_by
+                stopped_by = None if by == BY_AGENT else by
+                resolve(wired.journal, found, str(state.verdict), stopped_by=stopped_by)
 
     def _on_match(self, match: Match) -> None:
         """Declare an incident, unless one is open or a run is under way."""
@@ -263,12 +266,15 @@ class Agent:
             if self.open_run() is not None or open_incident(wired.journal) is not None:
                 return
             assert self._watch is not None
+            well_at = self._watch.last_passed_at(match.scenario.component)
+            if held_back(wired.journal, match.scenario.id, well_at) is not None:
+                return
             declaration = Declaration(
                 wired.new_id(),
                 match.scenario.id,
                 match.scenario.title,
                 match.reasons,
-                self._watch.last_passed_at(match.scenario.component),
+                well_at,
             )
             declare(wired.journal, declaration)
 

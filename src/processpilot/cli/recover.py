@@ -33,6 +33,7 @@ from processpilot.evidence.report import Report, build_report
 from processpilot.evidence.versions import versions
 from processpilot.incident.begin import find_scenario, request_run
 from processpilot.journal.lease import holder
+from processpilot.repository.blob import BackupId
 from processpilot.runbook.decide import AwaitPeople, decide
 from processpilot.runbook.runner import begin_run, read_run, run_ids
 from processpilot.runbook.state import RunState, Verdict, stream_of
@@ -49,6 +50,9 @@ def recover(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print what each step would do, and stop.")
     ] = False,
+    backup: Annotated[
+        str | None, typer.Option(help="Restore this backup, not the newest whole one.")
+    ] = None,
 ) -> None:
     """Recover from a disaster: restore beside, replay, prove, then swap."""
     with opened(plan, as_json=as_json) as wired:
@@ -66,7 +70,9 @@ def recover(
         _refuse_second(wired)
         confirm(f"Begin the recovery from {chosen.title!r}?", yes=yes)
         run_id = wired.new_id()
-        request = request_run(wired.loaded, chosen, run_id, person(), None)
+        if backup is not None:
+            wired.repository.manifest(BackupId.parse(backup))
+        request = request_run(wired.loaded, chosen, run_id, person(), None, backup=backup)
         begin_run(wired.journal, request)
         end_with(lead_or_follow(wired, run_id, as_json=as_json), wired, as_json=as_json)
 

@@ -24,9 +24,18 @@ def find_scenario(plan: Plan, scenario_id: str) -> Scenario:
 
 
 def request_run(
-    loaded: LoadedPlan, scenario: Scenario, run_id: str, trigger: str, incident: Incident | None
+    loaded: LoadedPlan,
+    scenario: Scenario,
+    run_id: str,
+    trigger: str,
+    incident: Incident | None,
+    *,
+    backup: str | None = None,
 ) -> RunRequest:
-    """Return the run that answers `scenario`; with autonomy to act, no step waits for approval."""
+    """Return the run that answers `scenario`; with autonomy to act, no step waits for approval.
+
+    `backup` names the one to restore; None chooses the newest that is whole.
+    """
     asks = loaded.plan.autonomy is Autonomy.APPROVE
     steps = [
         StepSpec(
@@ -47,6 +56,7 @@ def request_run(
         "reasons": [],
         "last_passed_at": None,
         "declared_at": None,
+        "backup": backup,
     }
     if incident is not None:
         details |= {

@@ -26,6 +26,8 @@ class Incident:
     last_passed_at: str | None
     run_id: str | None
     resolution: str | None
+    stopped_by: str | None
+    resolved_at: datetime | None
 
     @property
     def is_open(self) -> bool:
@@ -66,9 +68,18 @@ def answer(journal: Journal, incident: Incident, run_id: str) -> None:
     journal.append(f"{_PREFIX}{incident.incident_id}", _ANSWERED, {"run_id": run_id})
 
 
-def resolve(journal: Journal, incident: Incident, resolution: str) -> None:
-    """Write down how an incident ended: the run's verdict, or why no run was needed."""
-    journal.append(f"{_PREFIX}{incident.incident_id}", _RESOLVED, {"resolution": resolution})
+def resolve(
+    journal: Journal, incident: Incident, resolution: str, *, stopped_by: str | None = None
+) -> None:
+    """Write down how an incident ended: the run's verdict, or why no run was needed.
+
+    `stopped_by` names the person who ended the run before it was done.
+    """
+    journal.append(
+        f"{_PREFIX}{incident.incident_id}",
+        _RESOLVED,
+        {"resolution": resolution, "stopped_by": stopped_by},
+    )
 
 
 def read_incident(journal: Journal, incident_id: str) -> Incident:
@@ -78,7 +89,8 @@ def read_incident(journal: Journal, incident_id: str) -> Incident:
     reasons = first["reasons"]
     assert isinstance(reasons, list)
     answered = [str(event.data["run_id"]) for event in events if event.kind == _ANSWERED]
-    resolved = [str(event.data["resolution"]) for event in events if event.kind == _RESOLVED]
+    resolved = next((event for event in reversed(events) if event.kind == _RESOLVED), None)
+    stopped_by = None if resolved is None else resolved.data.get("stopped_by")
     last = first["last_passed_at"]
     return Incident(
         incident_id,
@@ -88,7 +100,9 @@ def read_incident(journal: Journal, incident_id: str) -> Incident:
         events[0].at,
         None if last is None else str(last),
         answered[-1] if answered else None,
-        resolved[-1] if resolved else None,
+        None if resolved is None else str(resolved.data["resolution"]),
+        None if stopped_by is None else str(stopped_by),
+        None if resolved is None else resolved.at,
     )
 
 
@@ -98,4 +112,21 @@ def open_incident(journal: Journal) -> Incident | None:
         incident = read_incident(journal, stream.removeprefix(_PREFIX))
         if incident.is_open:
             return incident
+    return None
+
+
+def held_back(journal: Journal, scenario: str, last_passed_at: datetime | None) -> Incident | None:
+    """Return the incident that a person stopped and that still holds its scenario back.
+
+    Whoever aborts a recovery works by hand; none begins by itself until the component was well
+    again in between.
+    """
+    for stream in journal.streams(_PREFIX):
+        incident = read_incident(journal, stream.removeprefix(_PREFIX))
+        if incident.scenario != scenario:
+            continue
+        if incident.stopped_by is None or incident.resolved_at is None:
+            return None
+        was_well = last_passed_at is not None and last_passed_at > incident.resolved_at
+        return None if was_well else incident
     return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from processpilot.backup.heartbeat import FILE_NAME, last_acknowledged, newest_h
 from processpilot.checks.database import DatabaseChecks
 from processpilot.checks.pages import check_pages
 from processpilot.checks.result import passed_if
-from processpilot.errors import NotFoundError, RefusedError
+from processpilot.errors import IntegrityError, NotFoundError, ProcessPilotError, RefusedError
 from processpilot.journal.event import JsonValue
 from processpilot.postgres.connection import ServerAddress, database_of
 from processpilot.postgres.control import read_control
@@ -18,6 +19,7 @@ from processpilot.postgres.lsn import Lsn
 from processpilot.recovery.ground import Ground, checks_json, require_passed
 from processpilot.recovery.ledger import count_lost
 from processpilot.repository.blob import BackupId
+from processpilot.repository.manifest import Manifest
 from processpilot.restore.files import FileWriter
 from processpilot.restore.finish import end_leftovers, recover
 from processpilot.restore.plan import (
@@ -74,44 +76,70 @@ class Restore:
         return NotHappened()
 
     def execute(self, context: StepContext) -> Result:
-        """Return the operation plan that was carried out."""
+        """Return the operation plan that was carried out.
+
+        A backup that fails authentication or whose log has a hole is passed over for the next
+        older one, unless the run names its backup. What was wrong with it is in the result.
+        """
+        ground = self._ground
+        named = context.run.details.get("backup")
+        failures: list[ProcessPilotError] = []
+        damaged: list[str] = []
+        for backup in self._candidates(named):
+            try:
+                plan = self._restore(backup, context)
+            except (IntegrityError, NotFoundError) as error:
+                failures.append(error)
+                damaged.append(f"backup {backup} cannot be restored: {error.message}")
+                continue
+            return _summary(plan, ground.repository.store.location, damaged)
+        raise failures[0]
+
+    def _candidates(self, named: str | None) -> list[BackupId]:
+        """Return the backups to try, newest first."""
+        if named is not None:
+            return [BackupId.parse(named)]
+        found = self._ground.repository.backup_ids()[::-1]
+        if not found:
+            raise NotFoundError(f"no backup in {self._ground.repository.store.location}")
+        return found
+
+    def _restore(self, backup: BackupId, context: StepContext) -> RestorePlan:
         ground = self._ground
         folder = folder_beside(ground.data_dir, context.run.run_id)
-        self._clear(folder, context.run.run_id)
+        spaces = self._tablespaces(ground.repository.manifest(backup), context.run.run_id)
+        self._clear(folder, spaces)
         request = RestoreRequest(
             RecoveryTarget(TargetKind.LATEST),
             folder,
-            tablespaces=self._tablespaces(context.run.run_id),
+            backup_id=backup,
+            tablespaces=spaces,
             bin_dirs=ground.bin_dirs,
         )
         plan = plan_restore(ground.repository, request)
         FileWriter(
             ground.repository, plan.manifest, folder, plan.tablespaces, context.progress
         ).write()
-        return _summary(plan, ground.repository.store.location)
+        return plan
 
-    def _tablespaces(self, run_id: str) -> dict[int, Path]:
+    def _tablespaces(self, manifest: Manifest, run_id: str) -> dict[int, Path]:
         """Return new places beside the old ones, so that the swap can rename them."""
-        newest = self._ground.repository.manifests()
-        places: dict[int, Path] = {}
-        for manifest in newest:
-            for space in manifest.tablespaces:
-                if not space.inside:
-                    places[space.oid] = folder_beside(Path(space.location), run_id)
-        return places
+        return {
+            space.oid: folder_beside(Path(space.location), run_id)
+            for space in manifest.tablespaces
+            if not space.inside
+        }
 
-    def _clear(self, folder: Path, run_id: str) -> None:
+    def _clear(self, folder: Path, spaces: Mapping[int, Path]) -> None:
         """Remove what an interrupted attempt of this very run left."""
-        places = [folder, staging_of(folder)]
-        places += self._tablespaces(run_id).values()
         if folder.exists():
             end_leftovers(folder)
-        for place in places:
+        for place in (folder, staging_of(folder), *spaces.values()):
             if place.exists():
                 shutil.rmtree(place)
 
 
-def _summary(plan: RestorePlan, location: str) -> Result:
+def _summary(plan: RestorePlan, location: str, damaged: Sequence[str]) -> Result:
     end_at = plan.window.end_at
     return {
         "folder": str(plan.folder),
@@ -131,7 +159,7 @@ def _summary(plan: RestorePlan, location: str) -> Result:
         "window_end_at": None if end_at is None else end_at.isoformat(),
         "log_bytes": plan.log_bytes,
         "tablespaces": {str(oid): str(path) for oid, path in plan.tablespaces.items()},
-        "warnings": list(plan.warnings),
+        "warnings": [*damaged, *plan.warnings],
     }
 
 

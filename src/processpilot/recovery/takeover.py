@@ -40,6 +40,7 @@ from processpilot.services.driver import ServiceDriver
 _DYING_S = 15.0
 _POLL_S = 0.1
 _START_S = 120.0
+_BEGUN_S = 20.0
 
 
 class StaleCopyError(RefusedError):
@@ -255,6 +256,7 @@ def _described(places: list[_Place]) -> Result:
         "data_dir": str(data.final),
         "old_data_dir": str(data.aside) if data.aside.exists() else None,
         "tablespaces": [str(place.final) for place in places[:-1]],
+        "old_tablespaces": [str(p.aside) for p in places[:-1] if p.aside.exists()],
     }
 
 
@@ -271,6 +273,7 @@ class StartDatabase:
 
     def __init__(self, ground: Ground) -> None:
         self._ground = ground
+        self._complaint: ProcessPilotError | None = None
 
     def probe(self, context: StepContext) -> ProbeAnswer:
         """Starting a running server changes nothing."""
@@ -285,11 +288,14 @@ class StartDatabase:
         assert scenario is not None
         component = ground.database(scenario.component)
         driver = ground.driver_of(component)
+        attempts = self._attempts(ground.address, int(str(replay["timeline"])))
+        deadline = ground.clock.monotonic() + _START_S
         if driver is not None:
             driver.release()
-            driver.start()
-        deadline = ground.clock.monotonic() + _START_S
-        for error in self._attempts(ground.address, int(str(replay["timeline"]))):
+            if next(attempts) is None:
+                return {"started_by": "an earlier attempt"}
+            deadline = self._start(driver, deadline)
+        for error in attempts:
             if error is None:
                 return {"started_by": None if driver is None else driver.name}
             if driver is None:
@@ -299,9 +305,23 @@ class StartDatabase:
                     "`processpilot run retry`.",
                 )
             if ground.clock.monotonic() > deadline:
-                raise error
+                raise self._complaint or error
             ground.clock.sleep(_POLL_S)
         raise AssertionError("unreachable")
+
+    def _start(self, driver: ServiceDriver, deadline: float) -> float:
+        """Start the server; return until when to wait for it.
+
+        A killed predecessor may have begun to start it, which some drivers call a failure: only
+        whether the right server answers counts, but that should then show soon.
+        """
+        try:
+            driver.start()
+        except UnavailableError as error:
+            self._complaint = error
+            return self._ground.clock.monotonic() + _BEGUN_S
+        self._complaint = None
+        return deadline
 
     def _attempts(
         self, address: ServerAddress, timeline: int

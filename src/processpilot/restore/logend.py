@@ -35,9 +35,10 @@ _LOOK_BACK_SEGMENTS = 8
 
 @dataclass(frozen=True, slots=True)
 class LogEnd:
-    """The end (exclusive) of the last whole record, and when the last commit seen was made."""
+    """Where the last whole record ends (exclusive) and begins, and the last commit's time."""
 
     lsn: Lsn
+    last_record: Lsn
     last_commit_at: datetime | None
 
 
@@ -49,23 +50,25 @@ def find_log_end(archive: WalArchive, chain: Chain, installation: Installation) 
     names = [*chain.segments, *([chain.tail] if chain.tail is not None else [])]
     if not names:
         raise GapError(f"no log at all from {chain.begin} on", segment=f"timeline {chain.timeline}")
-    end: Lsn | None = None
+    last: Record | None = None
     commit: datetime | None = None
     with TemporaryDirectory(prefix="processpilot-log-") as folder:
         for count, segment in enumerate(reversed(names)):
             _fetch(archive, chain, segment, chain.timeline, Path(folder))
             first = Segment(chain.timeline, segment.number, segment.size_bytes)
-            last = Segment(chain.timeline, names[-1].number, segment.size_bytes)
-            records = list(dump_records(installation, Path(folder), first, last))
-            usable = [record for record in records if record.end <= chain.end]
+            newest = Segment(chain.timeline, names[-1].number, segment.size_bytes)
+            records = list(dump_records(installation, Path(folder), first, newest))
+            # The log held ends with the last byte that is not zero; a record may end in zeros, and
+            # pg_waldump has checked its CRC.
+            usable = [record for record in records if record.begin < chain.end]
             if usable:
-                end = usable[-1].end
+                last = usable[-1]
                 commit = max((r.commit_at for r in usable if r.commit_at), default=None)
-            if (end is not None and commit is not None) or count >= _LOOK_BACK_SEGMENTS:
+            if (last is not None and commit is not None) or count >= _LOOK_BACK_SEGMENTS:
                 break
-    if end is None:
+    if last is None:
         raise GapError(f"no whole record before {chain.end}", segment=names[-1].name)
-    return LogEnd(end, commit)
+    return LogEnd(last.end, last.begin, commit)
 
 
 def _fetch(
@@ -81,8 +84,9 @@ def _fetch(
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A whole record: where it ends (exclusive), and when it committed if it is a commit."""
+    """A whole record: where it begins and ends (exclusive), when it committed if it is a commit."""
 
+    begin: Lsn
     end: Lsn
     commit_at: datetime | None
 
@@ -114,7 +118,7 @@ def dump_records(
         at = None
         if commit is not None:
             at = datetime.fromisoformat(commit[1]).replace(tzinfo=UTC)
-        yield Record(end, at)
+        yield Record(start, end, at)
 
 
 def record_end(start: Lsn, total_bytes: int, segment_bytes: int) -> Lsn:

@@ -70,12 +70,27 @@ class RestorePlan:
     chain: Chain
     histories: tuple[TimelineHistory, ...]
     planned_lsn: Lsn
+    last_record: Lsn
     window: Window
     bytes: int
     log_bytes: int
     free_bytes: int
     installation: Installation
     warnings: tuple[str, ...]
+
+    @property
+    def replays_all(self) -> bool:
+        """Whether the target lies behind the last record: PostgreSQL then meets it nowhere.
+
+        It stops for a time at the first later commit, for a position at the first record there;
+        when the log holds neither, replaying all of it is what was asked for.
+        """
+        lsn = self.target.lsn
+        return (
+            self.target.kind is TargetKind.LATEST
+            or (self.target.time is not None and self.target.time == self.window.end_at)
+            or (lsn is not None and lsn > self.last_record)
+        )
 
     @property
     def staging(self) -> Path:
@@ -125,6 +140,7 @@ def plan_restore(
         chain=chain,
         histories=tuple(archive.history(number) for number in sorted(inventory.histories)),
         planned_lsn=planned,
+        last_record=log_end.last_record,
         window=window,
         bytes=manifest.source_bytes,
         log_bytes=int(log_end.lsn - manifest.start_lsn),

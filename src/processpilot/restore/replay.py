@@ -27,7 +27,6 @@ from processpilot.repository.wal import WalArchive
 from processpilot.restore.fetch import LogServer
 from processpilot.restore.plan import RestorePlan
 from processpilot.restore.scratch import scratch_address, start_scratch
-from processpilot.restore.target import TargetKind
 
 _POLL_S = 0.05
 _RETRY_INTERVAL = "100ms"
@@ -73,7 +72,7 @@ def replayed(
             "restore_command": log.command,
             "recovery_target_timeline": str(plan.chain.timeline),
             "wal_retrieve_retry_interval": _RETRY_INTERVAL,
-            **plan.target.settings(),
+            **({} if plan.replays_all else plan.target.settings()),
         }
         try:
             server = start_scratch(plan, settings, superuser)
@@ -135,8 +134,8 @@ class _Watch:
         self._progress("replay", int(reached.lsn - begin), int(plan.window.end_lsn - begin))
         if self._log.failure is not None:
             raise self._log.failure
-        if plan.target.kind is TargetKind.LATEST:
-            if reached.lsn >= plan.planned_lsn:
+        if plan.replays_all:
+            if reached.lsn >= plan.window.end_lsn:
                 return True
         elif reached.paused:
             return self._met(reached)

@@ -10,6 +10,9 @@ from enum import StrEnum
 from processpilot.errors import UsageError
 from processpilot.postgres.lsn import Lsn
 
+# Smaller numbers are PostgreSQL's own (src/include/access/transam.h, 15 to 18).
+_FIRST_XID = 3
+
 
 class TargetKind(StrEnum):
     """The kinds of target PostgreSQL knows (manual, "Recovery Target"), and the end of the log."""
@@ -85,7 +88,7 @@ def lsn_target(text: str) -> RecoveryTarget:
 
 def xid_target(text: str) -> RecoveryTarget:
     """Return a target for a transaction id."""
-    if not text.isdigit():
+    if not text.isascii() or not text.isdigit() or not _FIRST_XID <= int(text) < 1 << 64:
         raise UsageError(f'"{text}" is not a transaction id')
     return RecoveryTarget(TargetKind.XID, text)
 
