@@ -45,7 +45,7 @@ from processpilot.recovery.takeover import StaleCopyError
 from processpilot.runbook.people import abort
 from processpilot.runbook.runner import Observer, begin_run, read_run, run_ids
 from processpilot.runbook.state import RunState, Verdict
-from processpilot.runbook.step import StepOutcome
+from processpilot.runbook.step import StepOutcome, StepState
 from processpilot.wiring.wired import Wired
 
 CONTROLLER = "controller"
@@ -226,8 +226,10 @@ class Agent:
         again.
         """
         step = state.current
-        if state.is_finished or step is None or _has_taken_over(state):
+        if state.is_finished or step is None:
             return None
+        if _has_taken_over(state):
+            return self._why_again(state, step)
         error = step.error
         if error is not None and state.trigger == BY_AGENT:
             if error.code == StillAnswersError.code:
@@ -236,6 +238,15 @@ class Agent:
                 return "the old server went on after the copy was made"
         if self._watch is not None and self._watch.is_well_again(state.scenario):
             return "the database answers again"
+        return None
+
+    def _why_again(self, state: RunState, step: StepState) -> str | None:
+        """Return why a run that has taken over is given up for a new one, or None."""
+        if self._watch is None or step.outcome is not StepOutcome.FAILED:
+            return None
+        started = state.result_of(ActionName.START_DATABASE) is not None
+        if started and self._watch.is_failing(state.scenario):
+            return "the recovered database failed again"
         return None
 
     def _conclude(self, state: RunState) -> None:

@@ -56,6 +56,7 @@ def take_backup(wired: Wired, progress: Progress, *, through_protocol: bool = Fa
                 "stored_bytes": manifest.stored_bytes,
                 "duration_s": round(wired.clock.monotonic() - begun, 3),
                 "bad_pages": len(manifest.bad_pages),
+                "missing_files": len(manifest.missing_files),
             },
         )
     speed = measure_speed(wired.prober, wired.loaded.plan.components)
@@ -135,6 +136,9 @@ def backup_is_due(wired: Wired) -> str | None:
     if not ids:
         return "there is no backup yet"
     newest = wired.repository.manifest(ids[-1])
+    made = wired.journal.latest("slot-created")
+    if made is not None and made.at > newest.end_at:
+        return "the slot was made anew since the newest backup; log in between may be missing"
     archive = WalArchive(wired.repository, newest.cluster.wal_segment_bytes)
     inventory = archive.inventory()
     timeline = inventory.newest_timeline

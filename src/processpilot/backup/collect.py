@@ -46,6 +46,7 @@ class Collected:
     source_bytes: int
     stored_bytes: int
     bad_pages: tuple[BadPage, ...]
+    paths: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,7 @@ class TreeWriter:
         self._done_bytes = 0
         self._total_bytes = 0
         self._writers: list[ChunkWriter] = []
+        self._paths: set[str] = set()
         self.nodes = self.new_packs()
 
     def expect(self, total_bytes: int) -> None:
@@ -112,6 +114,7 @@ class TreeWriter:
 
     def add_file(self, file: FoundFile, rows: bytes, owner: tuple[int, int] | None) -> FileEntry:
         """Return the entry of a file whose chunk references are `rows`, storing leaves."""
+        self._paths.add(file.path)
         refs = decode_refs(rows)
         size = int(refs["raw_bytes"].sum()) if len(refs) else 0
         name = file.path.rpartition("/")[2]
@@ -163,6 +166,7 @@ class TreeWriter:
             self._done_bytes,
             sum(pack.stored_bytes for pack in packs),
             tuple(sorted(bad, key=lambda page: (page.path, page.block))),
+            frozenset(self._paths),
         )
 
 

@@ -24,6 +24,7 @@ from processpilot.backup.inspect import (
     read_facts,
     read_role,
     readable_data_directory,
+    relation_files,
 )
 from processpilot.backup.parent import ParentTree, choose_parent
 from processpilot.backup.pin import pinned
@@ -102,7 +103,9 @@ def create_backup(
     )
     parent = choose_parent(repository, facts.system_identifier)
     with pinned(repository, backup_id, parent, surroundings.clock) as parent:
+        expected = relation_files(request.address, facts.databases)
         copied = _copy(repository, request, surroundings, backup_id, facts, parent)
+        expected &= relation_files(request.address, facts.databases)
         wait_for_wal(repository, facts, copied, surroundings)
         manifest = Manifest(
             backup_id=backup_id,
@@ -127,6 +130,7 @@ def create_backup(
             stored_bytes=copied.collected.stored_bytes,
             chunk_bytes=repository.settings.chunk_bytes,
             bad_pages=copied.collected.bad_pages,
+            missing_files=tuple(sorted(expected - copied.collected.paths)),
             config_files=_outside_config(facts),
             plan=request.plan,
             program=f"processpilot {__version__}",

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
 
 from processpilot.errors import RefusedError, UnavailableError
-from processpilot.postgres.connection import ServerAddress, translated
+from processpilot.postgres.connection import ServerAddress
 from processpilot.postgres.control import SUPPORTED_MAJORS
 from processpilot.repository.manifest import ClusterFacts, Collation
 
@@ -159,14 +160,40 @@ def _collations(connection: psycopg.Connection, major: int) -> tuple[Collation, 
 
 def every_extension(address: ServerAddress, databases: tuple[str, ...]) -> tuple[str, ...]:
     """Return the extensions of all connectable databases, as "name version", sorted."""
+    return tuple(sorted(_everywhere(address, databases, _extensions)))
+
+
+def relation_files(address: ServerAddress, databases: tuple[str, ...]) -> frozenset[str]:
+    """Return the main file of every permanent relation, relative to the data directory.
+
+    A file that the catalogs name before and after a backup has to be in it.
+    """
+    return frozenset(_everywhere(address, databases, _relation_files))
+
+
+def _relation_files(connection: psycopg.Connection) -> tuple[str, ...]:
+    return _column(
+        connection,
+        "select path from (select pg_relation_filepath(oid) as path from pg_class"
+        " where relpersistence = 'p' and relkind in ('r', 'i', 'S', 't', 'm')) files"
+        " where path is not null",
+    )
+
+
+def _everywhere(
+    address: ServerAddress,
+    databases: tuple[str, ...],
+    ask: Callable[[psycopg.Connection], tuple[str, ...]],
+) -> set[str]:
+    """Return what all databases answer together; those that admit nobody are left out."""
     found: set[str] = set()
     for database in databases:
         if database == "template0":
             continue
         other = address.with_options(dbname=database)
         try:
-            with other.connect() as connection, translated(other.shown):
-                found.update(_extensions(connection))
+            with other.session(limit_s=None) as connection:
+                found.update(ask(connection))
         except (UnavailableError, RefusedError):
             continue
-    return tuple(sorted(found))
+    return found

@@ -331,16 +331,17 @@ class Protection:
             os.kill(pid, signal.SIGKILL)
 
     def _beat(self) -> None:
-        """Renew the heartbeat every second, in a thread that may wait for the server."""
+        """Renew the heartbeat every second, in a thread that may wait for the server.
+
+        Also while nothing streams: the last one acknowledged tells what the log held lacks.
+        """
         file = self._settings.state_dir / FILE_NAME
         while not self._stop.is_set():
-            if self.status.state is StreamState.STREAMING:
+            if self.status.state is not StreamState.STARTING:
                 trouble = (ProcessPilotError, OSError)
                 address = self._ground.address
                 with contextlib.suppress(*trouble), address.session(limit_s=None) as link:
                     while not self._stop.wait(INTERVAL_S):
-                        if self.status.state is not StreamState.STREAMING:
-                            break
                         beat_at = beat(link, file, address.shown)
                         self.status = replace(self.status, last_beat_at=beat_at)
             self._stop.wait(INTERVAL_S)

@@ -41,6 +41,10 @@ PlanOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document instead.")]
 YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask; do it.")]
+AllowGapOption = Annotated[
+    bool,
+    typer.Option("--allow-gap", help="Accept that the log ends at a hole; what follows is lost."),
+]
 DEFAULT_PLAN = Path(FILE_NAME)
 
 

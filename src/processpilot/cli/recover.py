@@ -17,6 +17,7 @@ from processpilot.cli.exits import NOT_WELL, WAITING
 from processpilot.cli.follow import Lines, LiveRun
 from processpilot.cli.frame import (
     DEFAULT_PLAN,
+    AllowGapOption,
     JsonOption,
     PlanOption,
     YesOption,
@@ -53,6 +54,7 @@ def recover(
     backup: Annotated[
         str | None, typer.Option(help="Restore this backup, not the newest whole one.")
     ] = None,
+    allow_gap: AllowGapOption = False,
 ) -> None:
     """Recover from a disaster: restore beside, replay, prove, then swap."""
     with opened(plan, as_json=as_json) as wired:
@@ -72,7 +74,9 @@ def recover(
         run_id = wired.new_id()
         if backup is not None:
             wired.repository.manifest(BackupId.parse(backup))
-        request = request_run(wired.loaded, chosen, run_id, person(), None, backup=backup)
+        request = request_run(
+            wired.loaded, chosen, run_id, person(), None, backup=backup, allow_gap=allow_gap
+        )
         begin_run(wired.journal, request)
         end_with(lead_or_follow(wired, run_id, as_json=as_json), wired, as_json=as_json)
 

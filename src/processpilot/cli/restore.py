@@ -14,6 +14,7 @@ from processpilot.checks.result import Outcome
 from processpilot.cli.exits import INTEGRITY
 from processpilot.cli.frame import (
     DEFAULT_PLAN,
+    AllowGapOption,
     JsonOption,
     PlanOption,
     errors_told,
@@ -78,6 +79,7 @@ def restore(
     superuser: Annotated[
         str, typer.Option(help="With --repo: a superuser of the cluster.")
     ] = "postgres",
+    allow_gap: AllowGapOption = False,
 ) -> None:
     """Restore a backup, replay its log, compare what was reached, and shut down cleanly."""
     with ExitStack() as stack:
@@ -95,6 +97,7 @@ def restore(
             None if backup == "latest" else BackupId.parse(backup),
             _tablespaces(tablespace or []),
             bin_dirs,
+            allow_gap,
         )
         operation = plan_restore(repository, request)
         if dry_run:

@@ -109,6 +109,7 @@ class Report:
     backup: Mapping[str, Any] | None
     target: Mapping[str, Any] | None
     old_data_dir: str | None
+    warnings: tuple[str, ...]
     plan_hash: str
     versions: Mapping[str, str]
 
@@ -157,6 +158,7 @@ def build_report(run: RunState, versions: Mapping[str, str]) -> Report:
         backup=restore.get("backup"),
         target=None if target is None else {**target, "reached_lsn": replay.get("reached_lsn")},
         old_data_dir=swap.get("old_data_dir"),
+        warnings=tuple(str(text) for text in restore.get("warnings", ())),
         plan_hash=run.plan_hash,
         versions=versions,
     )
@@ -166,8 +168,11 @@ def conclude(run: RunState) -> Verdict:
     """Return the verdict of a run whose steps all passed: objectives kept, or missed.
 
     An objective of which nothing was measured counts as missed: not known is never green. What
-    no probe watches is not judged, and the report says so.
+    no probe watches is not judged, and the report says so. Whoever accepted a hole in the log lost
+    what came after it.
     """
+    if (run.result_of("restore") or {}).get("gap") is not None:
+        return Verdict.MISSED
     kept = all(o.rto_met is True and o.rpo_met is True for o in _objectives(run) if o.watched)
     return Verdict.PASSED if kept else Verdict.MISSED
 

@@ -9,9 +9,20 @@ from processpilot.incident.record import Incident
 from processpilot.journal.event import JsonValue
 from processpilot.plan.load import LoadedPlan
 from processpilot.plan.model import Autonomy, Plan
-from processpilot.plan.scenario import Scenario
+from processpilot.plan.scenario import ActionName, Scenario
 from processpilot.runbook.runner import RunRequest
 from processpilot.runbook.step import StepSpec
+
+# Later steps build on what these give, so leaving one out cannot end well.
+_BUILT_ON = frozenset(
+    {
+        ActionName.RESTORE,
+        ActionName.REPLAY,
+        ActionName.FENCE,
+        ActionName.SWAP,
+        ActionName.START_DATABASE,
+    }
+)
 
 
 def find_scenario(plan: Plan, scenario_id: str) -> Scenario:
@@ -31,10 +42,12 @@ def request_run(
     incident: Incident | None,
     *,
     backup: str | None = None,
+    allow_gap: bool = False,
 ) -> RunRequest:
     """Return the run that answers `scenario`; with autonomy to act, no step waits for approval.
 
-    `backup` names the one to restore; None chooses the newest that is whole.
+    `backup` names the one to restore; None chooses the newest that is whole. `allow_gap` accepts
+    that the log ends at a hole.
     """
     asks = loaded.plan.autonomy is Autonomy.APPROVE
     steps = [
@@ -45,6 +58,7 @@ def request_run(
             step.timebox_s,
             step.approval if asks else None,
             step.retries,
+            step.action not in _BUILT_ON,
         )
         for step in scenario.steps
     ]
@@ -57,6 +71,7 @@ def request_run(
         "last_passed_at": None,
         "declared_at": None,
         "backup": backup,
+        "allow_gap": allow_gap,
     }
     if incident is not None:
         details |= {

@@ -65,15 +65,21 @@ class Watch:
 
     def is_well_again(self, scenario_id: str) -> bool:
         """Whether every probe that a scenario must see failing passes, and has for a while."""
+        return self._required_are(scenario_id, Health.HEALTHY)
+
+    def is_failing(self, scenario_id: str) -> bool:
+        """Whether every probe that a scenario must see failing fails, and has for a while."""
+        return self._required_are(scenario_id, Health.FAILING)
+
+    def _required_are(self, scenario_id: str, wanted: Health) -> bool:
         scenario = self._plan.scenario(scenario_id)
         if scenario is None:
             return False
-        wanted = [s for s in scenario.symptoms if not s.passes]
-        required = [s for s in wanted if s.required] or wanted
+        failing = [s for s in scenario.symptoms if not s.passes]
+        required = [s for s in failing if s.required] or failing
         health = self.health
         return bool(required) and all(
-            health.get(symptom.probe, ProbeHealth()).health is Health.HEALTHY
-            for symptom in required
+            health.get(symptom.probe, ProbeHealth()).health is wanted for symptom in required
         )
 
     def _probe(self, component: str, spec: ProbeSpec, name: str) -> None:

@@ -21,7 +21,7 @@ from processpilot.plan.fields import (
     SlotName,
 )
 from processpilot.plan.probe import HttpRequest, SqlQuery
-from processpilot.plan.scenario import Scenario
+from processpilot.plan.scenario import ActionName, Scenario
 
 
 class Autonomy(StrEnum):
@@ -194,6 +194,7 @@ def _broken_references(plan: Plan) -> Iterator[str]:
         if scenario.component not in components:
             yield f'scenarios[{n}].component: there is no component "{scenario.component}"'
         yield from _doubles(f"scenarios[{n}].steps", [s.id for s in scenario.steps])
+        yield from _out_of_order(f"scenarios[{n}].steps", scenario)
         for m, symptom in enumerate(scenario.symptoms):
             if symptom.probe not in probes:
                 yield f'scenarios[{n}].symptoms[{m}].probe: there is no probe "{symptom.probe}"'
@@ -206,6 +207,33 @@ def _broken_references(plan: Plan) -> Iterator[str]:
         except CycleError as error:
             circle = " -> ".join(str(part) for part in error.args[1])
             yield f"components: they depend on each other in a circle: {circle}"
+
+
+# What has to have passed before an action may run, in any scenario that contains it.
+_BEFORE = {
+    ActionName.REPLAY: (ActionName.RESTORE,),
+    ActionName.PROVE: (ActionName.REPLAY,),
+    ActionName.FENCE: (ActionName.ASSESS, ActionName.DRAIN, ActionName.REPLAY),
+    ActionName.SWAP: (ActionName.PROVE, ActionName.FENCE),
+    ActionName.START_DATABASE: (ActionName.SWAP,),
+    ActionName.PROTECT: (ActionName.START_DATABASE,),
+    ActionName.BACKUP: (ActionName.PROTECT,),
+}
+
+
+def _out_of_order(place: str, scenario: Scenario) -> Iterator[str]:
+    """Yield what would destroy before it has proven, or build on what is not there yet."""
+    actions = [step.action for step in scenario.steps]
+    for n, action in enumerate(actions):
+        for needed in _BEFORE.get(action, ()):
+            if needed not in actions[:n]:
+                yield f'{place}[{n}].action: "{action}" needs a step "{needed}" before it'
+    if (
+        ActionName.RESTORE in actions
+        and ActionName.DRAIN in actions[actions.index(ActionName.RESTORE) :]
+    ):
+        n = actions.index(ActionName.DRAIN)
+        yield f'{place}[{n}].action: "drain" comes too late: "restore" plans with what it stores'
 
 
 def _doubles(place: str, names: list[str]) -> Iterator[str]:

@@ -62,7 +62,7 @@ class Step(Record):
     id: Identifier
     title: str
     action: ActionName
-    timebox_s: Duration | None = Field(None, alias="timebox")
+    timebox_s: Duration | None = Field(None, alias="timebox", gt=0)
     approval: Identifier | None = None
     retries: int = Field(0, ge=0, le=10)
 

@@ -42,6 +42,11 @@ class ServerAddress:
                 "the connection string is malformed",
                 hint="Write it as postgresql://user@host:port/database.",
             ) from error
+        if "sslpassword" in parts:
+            raise UsageError(
+                "the connection string holds sslpassword, which others could read",
+                hint="Use a client key without a passphrase that only the account can read.",
+            )
         inside = parts.pop("password", None)
         return cls(make_conninfo("", **parts), password if inside is None else str(inside))
 

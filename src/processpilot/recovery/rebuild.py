@@ -36,7 +36,7 @@ from processpilot.runbook.state import RunState
 _PROVE_LIMIT_S = 600.0
 
 # How long before the last passed probe the last heartbeat may have been acknowledged.
-_BEAT_SLACK_S = 10.0
+_BEAT_SLACK_S = 5.0
 
 
 def folder_beside(data_dir: Path, run_id: str) -> Path:
@@ -115,6 +115,7 @@ class Restore:
             backup_id=backup,
             tablespaces=spaces,
             bin_dirs=ground.bin_dirs,
+            allow_gap=bool(context.run.details.get("allow_gap")),
         )
         plan = plan_restore(ground.repository, request)
         FileWriter(
@@ -160,6 +161,7 @@ def _summary(plan: RestorePlan, location: str, damaged: Sequence[str]) -> Result
         "log_bytes": plan.log_bytes,
         "tablespaces": {str(oid): str(path) for oid, path in plan.tablespaces.items()},
         "warnings": [*damaged, *plan.warnings],
+        "gap": None if plan.chain.missing is None else plan.chain.missing.name,
     }
 
 
@@ -182,6 +184,7 @@ class _OnRestored:
             backup_id=BackupId.parse(str(backup["id"])),
             tablespaces={int(oid): Path(str(path)) for oid, path in spaces.items()},
             bin_dirs=self._ground.bin_dirs,
+            allow_gap=True,
         )
         plan = plan_restore(self._ground.repository, request, resuming=True)
         planned = Lsn.parse(str(target["planned_lsn"]))

@@ -17,6 +17,7 @@ from processpilot.plan.component import Component
 from processpilot.plan.model import HttpCheck, SqlCheck
 from processpilot.recovery.ground import Ground, checks_json, require_passed
 from processpilot.recovery.rebuild import required_result
+from processpilot.recovery.salvage import salvage
 from processpilot.runbook.action import NotHappened, ProbeAnswer, Result, StepContext
 
 _STREAM_S = 60.0
@@ -39,12 +40,19 @@ class Protect:
         return NotHappened()
 
     def execute(self, context: StepContext) -> Result:
-        """Return where the old spool was put aside, and whether commits wait again."""
+        """Return where the old spool was put aside, and whether commits wait again.
+
+        What the server wrote on its new timeline before anybody streamed is taken from its disk, so
+        that a second disaster finds no hole, even before the first backup is done.
+        """
         required_result(context.run, "start-database")
         sealed = self._ground.stream.renew(_STREAM_S)
+        joined = salvage(self._ground)
         return {
             "sealed_spool": None if sealed is None else str(sealed),
             "commits_wait": self._ground.stream.status.waits,
+            "log_joined_to": None if joined.end is None else str(joined.end),
+            "log_not_joined": joined.why,
         }
 
 

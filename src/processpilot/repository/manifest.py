@@ -162,6 +162,7 @@ class Manifest(_Record):
     stored_bytes: int
     chunk_bytes: int
     bad_pages: tuple[BadPage, ...] = ()
+    missing_files: tuple[str, ...] = ()
     config_files: Mapping[str, str] = {}
     plan: str | None = None
     program: str

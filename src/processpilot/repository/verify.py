@@ -7,7 +7,7 @@ the same function that restore uses, so verification cannot call fine what resto
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -102,6 +102,7 @@ def verify_repository(
     manifests = _manifests(repository, only, ledger)
     for manifest in manifests:
         place = f"{BACKUPS}{manifest.backup_id}"
+        ledger.findings += _harmed_at_the_source(manifest, place)
         look = partial(_walk, repository, manifest, users, refs)
         ledger.guard(place, (manifest.backup_id,), look)
     _in_parallel(
@@ -111,6 +112,18 @@ def verify_repository(
     segments = _verify_log(repository, manifests, ledger, everything=only is None)
     findings = tuple(sorted(ledger.findings, key=lambda finding: finding.place))
     return Verification(len(manifests), len(refs), segments, ledger.bytes, findings)
+
+
+def _harmed_at_the_source(manifest: Manifest, place: str) -> Iterator[Finding]:
+    """Yield what was wrong with the cluster itself: a restore brings it back just so."""
+    for what, names in (
+        ("pages with a wrong checksum", [f"{p.path} block {p.block}" for p in manifest.bad_pages]),
+        ("files of relations missing", list(manifest.missing_files)),
+    ):
+        if names:
+            shown = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+            message = f"the cluster had {len(names)} {what}: {shown}"
+            yield Finding(place, message, (manifest.backup_id,))
 
 
 def _manifests(

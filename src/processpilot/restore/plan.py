@@ -18,6 +18,7 @@ from processpilot.postgres.binaries import Installation, installation_for
 from processpilot.postgres.cluster import postmaster_of
 from processpilot.postgres.history import TimelineHistory
 from processpilot.postgres.lsn import Lsn
+from processpilot.postgres.wal import Segment
 from processpilot.repository.blob import BackupId
 from processpilot.repository.chain import Chain, resolve_chain
 from processpilot.repository.manifest import Manifest
@@ -50,13 +51,17 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class RestoreRequest:
-    """What is asked for: `backup_id` None lets the target choose."""
+    """What is asked for: `backup_id` None lets the target choose.
+
+    With `allow_gap` the end of the log may be a hole behind which later log is held.
+    """
 
     target: RecoveryTarget
     folder: Path
     backup_id: BackupId | None = None
     tablespaces: Mapping[int, Path] = field(default_factory=dict)
     bin_dirs: tuple[Path, ...] = ()
+    allow_gap: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +133,8 @@ def plan_restore(
     planned = _planned_lsn(manifest, request.target, window, chain)
     warnings = [*missing_here(manifest, installation)]
     if chain.missing is not None:
+        if request.target.kind is TargetKind.LATEST and not request.allow_gap:
+            raise _ends_early(manifest, window, chain.missing)
         warnings.append(f"the log breaks at {chain.missing.name}; later log cannot be used")
     free = _free_bytes(request.folder)
     if not resuming:
@@ -153,6 +160,17 @@ def plan_restore(
 def companions_of(folder: Path) -> Path:
     """Return where what a backup holds besides the cluster's files is written."""
     return folder.with_name(f"{folder.name}-companions")
+
+
+def _ends_early(manifest: Manifest, window: Window, missing: Segment) -> GapError:
+    """Return the refusal of "latest" where later log is held and cannot be reached."""
+    return GapError(
+        f"the log behind backup {manifest.backup_id} breaks at {missing.name}; later log is there, "
+        f"but recovery would end at {window.end_lsn}",
+        segment=missing.name,
+        hint="Bring the segment back into the repository, or accept the loss of what came after "
+        "with --allow-gap.",
+    )
 
 
 def _check_folder(folder: Path) -> None:

@@ -40,6 +40,8 @@ _ISOLATION = {
     "hot_standby": "on",
     "restore_command": "",
     "recovery_target": "",
+    # What it writes on its new timeline has to be there still when somebody streams again.
+    "wal_keep_size": "1GB",
     "cluster_name": "processpilot-scratch",
 }
 _START_TIMEOUT_S = 86_400.0

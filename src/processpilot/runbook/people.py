@@ -49,6 +49,11 @@ def skip(journal: Journal, run_id: str, *, by: str, reason: str) -> StepState:
     if not reason.strip():
         raise UsageError("a step is skipped for a reason", hint="Give it with --reason TEXT.")
     state, step = _waiting_step(journal, run_id)
+    if not step.spec.skippable:
+        raise RefusedError(
+            f"step {step.spec.id} of run {run_id} cannot be left out: later steps build on it",
+            hint=f"Retry it, or end the run: processpilot run abort {run_id}",
+        )
     _write(journal, state, Kind.STEP_SKIPPED, _by(step, by, None) | {"reason": reason})
     return step
 

@@ -26,7 +26,8 @@ class StepOutcome(StrEnum):
 @dataclass(frozen=True, slots=True)
 class StepSpec:
     """One step: `approval` is the role that must agree first, `retries` how often it is repeated
-    by itself after a passing failure of the outside world."""
+    by itself after a passing failure of the outside world, `skippable` whether people may leave it
+    out."""
 
     id: str
     title: str
@@ -34,6 +35,7 @@ class StepSpec:
     timebox_s: float | None = None
     approval: str | None = None
     retries: int = 0
+    skippable: bool = True
 
     def to_json(self) -> dict[str, JsonValue]:
         """Return the form kept in the journal."""
@@ -49,6 +51,7 @@ class StepSpec:
             data.get("timebox_s"),
             data.get("approval"),
             int(data.get("retries", 0)),
+            bool(data.get("skippable", True)),
         )
 
 
