@@ -90,8 +90,8 @@ def test_a_question_changes_nothing(server: PlainServer, query: str) -> None:
 def test_a_query_that_takes_too_long_is_stopped(server: PlainServer) -> None:
     """The server itself ends it, so no session is left behind."""
     assert ask(server, "select pg_sleep(60)", limit_s=0.2) == "no answer within 0.2 s"
-    query = "select count(*) from pg_stat_activity where query like '%pg_sleep%' and pid <> pg_backend_pid()"
-    assert server.run(query) == [(0,)]
+    query = "select pid from pg_stat_activity where query like '%pg_sleep%'"
+    assert server.run(f"{query} and pid <> pg_backend_pid()") == []
 
 
 def test_a_server_that_is_not_there_is_told_in_one_line() -> None:
@@ -122,7 +122,7 @@ def test_a_server_that_falls_silent_after_the_login_is_no_answer() -> None:
         connection.sendall(b"N")
         connection.recv(4096)
         connection.sendall(b"R\0\0\0\x08\0\0\0\0Z\0\0\0\x05I")  # AuthenticationOk, ReadyForQuery
-        gone.wait(4)
+        gone.wait(2)
 
     with endpoint(serve) as port:
         address = ServerAddress.parse(
