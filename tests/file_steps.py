@@ -21,7 +21,6 @@ from processpilot.journal.journal import Journal
 from processpilot.journal.lease import acquire_lease
 from processpilot.runbook.action import (
     Action,
-    CannotTell,
     Happened,
     NotHappened,
     ProbeAnswer,
@@ -168,15 +167,13 @@ def nursery() -> None:
         if pid == 0:
             try:
                 _child(Path(folder), int(last))
-            except BaseException:
-                traceback.print_exc()
             finally:
+                if sys.exc_info()[0] is not None:
+                    traceback.print_exc()
                 os._exit(0)
         os.waitpid(pid, 0)
         print("ended", flush=True)
 
-
-__all__ = ["CannotTell", "Happened", "NotHappened"]
 
 if __name__ == "__main__":
     nursery()
