@@ -1,0 +1,140 @@
+"""What a run needs next, state by state."""
+
+from __future__ import annotations
+
+import pytest
+from run_events import History
+
+from processpilot.runbook.decide import (
+    AwaitPeople,
+    Finish,
+    Finished,
+    Need,
+    ProbeStep,
+    RequestApproval,
+    StartStep,
+    decide,
+)
+from processpilot.runbook.state import Kind, Verdict
+from processpilot.runbook.step import StepSpec
+
+RETRYING = (StepSpec("one", "One", "act", retries=2),)
+GUARDED = (StepSpec("one", "Fence", "act", approval="commander"),)
+
+
+def waits_for(history: History) -> tuple[Need, str]:
+    """Return why people are awaited, and what they are told."""
+    found = decide(history.state)
+    assert isinstance(found, AwaitPeople) and found.step_id == "one"
+    return found.need, found.text
+
+
+def test_steps_are_started_in_order() -> None:
+    """The first one, then the next once it is settled."""
+    history = History()
+    assert decide(history.state) == StartStep("one", 1)
+    history.start("one").passed("one")
+    assert decide(history.state) == StartStep("two", 1)
+    assert decide(History().skipped("one").state) == StartStep("two", 1)
+
+
+def test_a_running_step_is_not_touched() -> None:
+    """Who only reads the journal cannot know whether it still runs."""
+    assert waits_for(History().start("one")) == (Need.DECISION, "the step is running elsewhere")
+    assert waits_for(History().start("one").aborted())[0] is Need.DECISION
+
+
+def test_an_unknown_step_is_probed_once_and_then_shown_to_people() -> None:
+    """The step's own probe is asked first; what it cannot tell only a person finds out."""
+    history = History().start("one").resumed()
+    assert decide(history.state) == ProbeStep("one")
+    need, text = waits_for(history.probed("one", None))
+    assert need is Need.DECISION and "retry or skip" in text
+
+
+def test_a_second_crash_is_probed_again() -> None:
+    """Each attempt nobody saw the end of has a probe of its own."""
+    history = History().start("one").resumed().probed("one", False)
+    assert decide(history.state) == StartStep("one", 2)
+    assert decide(history.start("one", 2).resumed().state) == ProbeStep("one")
+
+
+def test_a_passing_failure_is_repeated_as_often_as_the_step_says() -> None:
+    """Two retries make three attempts; then people are asked with the failure's words."""
+    history = History(RETRYING)
+    for attempt in (1, 2):
+        history.start("one", attempt).failed("one", transient=True)
+        assert decide(history.state) == StartStep("one", attempt + 1)
+    history.start("one", 3).failed("one", transient=True)
+    assert waits_for(history) == (Need.DECISION, "no answer")
+
+
+def test_a_lasting_failure_is_never_repeated_by_itself() -> None:
+    """A refusal or damage does not go away by trying again."""
+    assert waits_for(History(RETRYING).start("one").failed("one")) == (Need.DECISION, "no answer")
+
+
+def test_a_failure_is_not_repeated_unless_the_step_says_so() -> None:
+    """Without retries even a passing failure waits for people."""
+    assert waits_for(History().start("one").failed("one", transient=True))[0] is Need.DECISION
+
+
+def test_a_retry_asked_for_starts_the_next_attempt() -> None:
+    """After a failure and after an end nobody saw."""
+    failed = History().start("one").failed("one").person(Kind.RETRY_REQUESTED, "one")
+    assert decide(failed.state) == StartStep("one", 2)
+    unknown = History().start("one").resumed().probed("one", None)
+    assert decide(unknown.person(Kind.RETRY_REQUESTED, "one").state) == StartStep("one", 2)
+
+
+def test_a_step_that_needs_an_approval_waits_for_it() -> None:
+    """The role is asked once; nothing starts before somebody agreed."""
+    history = History(GUARDED)
+    assert decide(history.state) == RequestApproval("one", "commander")
+    history.person(Kind.APPROVAL_REQUESTED, "one")
+    assert waits_for(history) == (Need.APPROVAL, "Fence: commander must agree")
+    history.person(Kind.APPROVAL_GIVEN, "one")
+    assert decide(history.state) == StartStep("one", 1)
+
+
+def test_a_refused_step_does_not_start() -> None:
+    """Until the same or another person agrees after all."""
+    history = History(GUARDED).person(Kind.APPROVAL_REFUSED, "one")
+    need, text = waits_for(history)
+    assert need is Need.DECISION and text.startswith("tester refused")
+    assert decide(history.person(Kind.APPROVAL_GIVEN, "one").state) == StartStep("one", 1)
+
+
+@pytest.mark.parametrize(
+    "history",
+    [
+        History().aborted(),
+        History().start("one").failed("one", transient=True).aborted(),
+        History().start("one").resumed().aborted(),
+        History(GUARDED).aborted(),
+        History().skipped("one").skipped("two").aborted(),
+        History().start("one").passed("one").start("two").passed("two").aborted(),
+    ],
+    ids=["waiting", "failed", "unknown", "guarded", "skipped", "passed"],
+)
+def test_an_aborted_run_is_finished_as_aborted(history: History) -> None:
+    """Wherever it stood, and even when every step had passed."""
+    assert decide(history.state) == Finish(Verdict.ABORTED)
+
+
+def test_a_run_whose_steps_passed_is_left_to_its_objectives() -> None:
+    """Deciding whether they were met is not this room's business."""
+    history = History().start("one").passed("one").start("two").passed("two")
+    assert decide(history.state) == Finish(None)
+
+
+def test_a_run_with_a_skipped_step_missed() -> None:
+    """However well the others went."""
+    history = History().start("one").passed("one").skipped("two")
+    assert decide(history.state) == Finish(Verdict.MISSED)
+
+
+@pytest.mark.parametrize("verdict", list(Verdict))
+def test_a_finished_run_needs_nothing(verdict: Verdict) -> None:
+    """Whatever it came to."""
+    assert decide(History().finished(str(verdict)).state) == Finished()
