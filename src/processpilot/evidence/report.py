@@ -205,8 +205,11 @@ def _any_result(run: RunState, action: str) -> Mapping[str, Any]:
 
 def _loss_bound_s(run: RunState) -> float | None:
     """Return the most that can be lost: from the last commit recovered to the last sign of life."""
-    replay = run.result_of("replay") or {}
-    text = replay.get("last_commit_at")
+    replay, restore = run.result_of("replay"), run.result_of("restore")
+    if replay is None or restore is None:
+        return None
+    # Without a commit in the log replayed, everything up to the backup's stop is there.
+    text = replay.get("last_commit_at") or restore.get("window_begin_at")
     if text is None:
         return None
     lost = clock_begins_at(run) - datetime.fromisoformat(str(text))

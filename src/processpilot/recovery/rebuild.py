@@ -157,6 +157,7 @@ def _summary(plan: RestorePlan, location: str, damaged: Sequence[str]) -> Result
             "timeline": plan.chain.timeline,
             "planned_lsn": str(plan.planned_lsn),
         },
+        "window_begin_at": plan.manifest.stop_at.isoformat(),
         "window_end_at": None if end_at is None else end_at.isoformat(),
         "log_bytes": plan.log_bytes,
         "tablespaces": {str(oid): str(path) for oid, path in plan.tablespaces.items()},
