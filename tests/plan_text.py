@@ -46,7 +46,7 @@ scenarios:
       - {probe: database.connect, required: true}
     steps:
       - {id: assess, title: Assess, action: assess}
-      - {id: fence, title: Fence, action: fence, approval: commander}
+      - {id: checks, title: Check, action: validate, approval: commander}
 """
 
 

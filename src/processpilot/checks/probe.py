@@ -10,7 +10,7 @@ import psycopg
 from processpilot.checks.ask import ask_command, ask_http, ask_sql, ask_tcp, hide, query_scalar
 from processpilot.checks.result import Outcome, ProbeResult
 from processpilot.clock import Clock
-from processpilot.errors import ProcessPilotError
+from processpilot.errors import ProcessPilotError, UnavailableError
 from processpilot.plan.probe import (
     CommandProbe,
     HeartbeatProbe,
@@ -63,6 +63,8 @@ class Prober:
     def _heartbeat(self, spec: HeartbeatProbe) -> str | None:
         try:
             age = query_scalar(self.address, _AGE, spec.timeout_s)
+        except UnavailableError:
+            return f"no answer within {spec.timeout_s:g} s"
         except psycopg.Error as error:
             return hide(" ".join(str(error).split()), self.address.password)
         if age is None:

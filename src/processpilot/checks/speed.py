@@ -43,7 +43,7 @@ def read_baseline(path: Path) -> Mapping[str, float]:
     """Return what was normal; empty when nobody measured."""
     try:
         return {str(name): float(value) for name, value in json.loads(path.read_text()).items()}
-    except (OSError, ValueError, AttributeError):
+    except (OSError, ValueError, TypeError, AttributeError):
         return {}
 
 

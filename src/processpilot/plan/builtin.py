@@ -96,7 +96,11 @@ def _fill(text: str, values: Mapping[str, str]) -> str:
 
 
 def _inner(value: str) -> str:
-    return json.dumps(value)[1:-1]
+    """Return a text as YAML writes it between quotes; JSON's pairs of surrogates are none there."""
+    return "".join(
+        f"\\U{ord(letter):08x}" if ord(letter) > 0xFFFF else json.dumps(letter)[1:-1]
+        for letter in value
+    )
 
 
 def _basics_text(basics: Basics) -> str:
@@ -143,7 +147,7 @@ def _storage(options: Mapping[str, str | bool]) -> Sequence[str]:
 
 
 def _quoted(value: str) -> str:
-    return json.dumps(value, ensure_ascii=False)
+    return f'"{_inner(value)}"'
 
 
 def _resource(name: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Annotated
 
@@ -40,7 +41,10 @@ def parse_duration(value: object) -> object:
         if str(value).strip() == "0":
             return 0.0
         raise ValueError(f'"{value}" is not a duration such as 4h, 30m or 15s')
-    return float(match[1]) * _UNIT_S[match[2]]
+    seconds = float(match[1]) * _UNIT_S[match[2]]
+    if not math.isfinite(seconds):
+        raise ValueError("is too long")
+    return seconds
 
 
 def _check_schedule(text: str) -> str:

@@ -73,7 +73,7 @@ class LoadedPlan:
 def load_plan(path: Path) -> LoadedPlan:
     """Return the plan in `path`; PlanError lists everything that is wrong with it."""
     try:
-        text = path.read_text()
+        text = path.read_bytes().decode()
     except FileNotFoundError as error:
         raise NotFoundError(
             f"there is no plan at {path}",
@@ -99,10 +99,11 @@ def parse_plan(text: str, path: Path) -> LoadedPlan:
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
         problem = Problem(line, column, "", error.problem or "is not YAML")
         raise PlanError(path, [problem]) from error
-    except (yaml.YAMLError, RecursionError) as error:
+    except _BARE as error:
+        # PyYAML raises bare exceptions for numbers and dates that are none.
         raise PlanError(path, [Problem(1, 1, "", f"is not YAML: {error}")]) from error
     try:
-        plan = Plan.model_validate(document)
+        plan = Plan.model_validate(document, by_alias=True, by_name=False)
     except ValidationError as error:
         raise PlanError(path, sorted(_problems(error, root), key=_position)) from error
     return LoadedPlan(plan, text, hashlib.sha256(text.encode()).hexdigest(), path)
@@ -221,4 +222,5 @@ def _models_in(annotation: object) -> Iterator[type[BaseModel]]:
         yield from _models_in(part)
 
 
+_BARE = (yaml.YAMLError, RecursionError, ValueError, LookupError, TypeError, AttributeError)
 _KNOWN_KEYS = sorted(set(_keys_of(Plan, set())))

@@ -31,15 +31,17 @@ def read_secret(reference: str, base: Path) -> Secret:
                 hint=f"Set it, or change the reference {reference} in the plan.",
             )
         return Secret(value)
-    path = base / Path(rest).expanduser()
+    path = base / rest
     try:
+        path = base / Path(rest).expanduser()
         mode = path.stat().st_mode
         text = path.read_text()
-    except OSError as error:
+    except (OSError, RuntimeError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is no text that can be read"
         raise NotFoundError(
-            f"cannot read the secret {path}: {error.strerror}",
+            f"cannot read the secret {path}: {why}",
             hint="Put the secret there with mode 0600, or correct the reference in the plan.",
-        ) from error
+        ) from None
     if mode & (stat.S_IRWXG | stat.S_IRWXO):
         raise RefusedError(
             f"{path} can be read by others (mode {stat.S_IMODE(mode):04o})",

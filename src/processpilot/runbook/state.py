@@ -114,7 +114,14 @@ def _begin(event: Event) -> RunState:
 
 
 def apply(state: RunState, event: Event) -> RunState:
-    """Return the state after one more event."""
+    """Return the state after one more event; IntegrityError when it cannot follow."""
+    try:
+        return _apply(state, event)
+    except (KeyError, ValueError, TypeError) as error:
+        raise _impossible(state, event, f"it is damaged: {error!r}") from error
+
+
+def _apply(state: RunState, event: Event) -> RunState:
     if state.is_finished:
         raise _impossible(state, event, "the run is finished")
     state = replace(state, sequence=event.sequence)
@@ -128,6 +135,8 @@ def apply(state: RunState, event: Event) -> RunState:
         case Kind.RUN_FINISHED:
             steps = tuple(_close(step) for step in state.steps)
             verdict = Verdict(str(data["verdict"]))
+            if not _may_end(state, verdict):
+                raise _impossible(state, event, f"the steps contradict {verdict}")
             return replace(state, steps=steps, verdict=verdict, finished_at=event.at)
     current = state.current
     if current is None or current.spec.id != data.get("step"):
@@ -137,6 +146,19 @@ def apply(state: RunState, event: Event) -> RunState:
         raise _impossible(state, event, f"step {current.spec.id} is {current.outcome}")
     steps = tuple(changed if step is current else step for step in state.steps)
     return replace(state, steps=steps)
+
+
+def _may_end(state: RunState, verdict: Verdict) -> bool:
+    """Whether the steps allow a verdict: not run is never green, and neither is given up."""
+    match verdict:
+        case Verdict.PASSED:
+            passed = all(step.outcome is StepOutcome.PASSED for step in state.steps)
+            return passed and state.aborted_by is None
+        case Verdict.MISSED:
+            return state.current is None and state.aborted_by is None
+        case Verdict.ABORTED:
+            return state.aborted_by is not None
+    return True
 
 
 def _apply_to_step(step: StepState, event: Event) -> StepState | None:

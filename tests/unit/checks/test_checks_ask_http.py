@@ -125,7 +125,6 @@ def test_a_server_that_accepts_and_says_nothing_is_no_answer() -> None:
             let_go.set()
 
 
-@pytest.mark.xfail(strict=True, reason="the limit is applied to each read, not to the request")
 def test_an_answer_that_trickles_past_the_time_limit_is_no_answer() -> None:
     """A server that sends a byte now and then cannot hold the question open."""
     gone = threading.Event()
@@ -164,7 +163,6 @@ def test_addresses_that_lead_nowhere_fail(url: str) -> None:
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:x/", "http://[::1/"])
-@pytest.mark.xfail(strict=True, reason="httpx.InvalidURL is no HTTPError and passes through")
 def test_addresses_that_cannot_be_read_fail(url: str) -> None:
     """The plan accepts them, so the probe must say what is wrong and not end its thread."""
     assert ask_http(HttpRequest(url=url), LIMIT_S, HERE)

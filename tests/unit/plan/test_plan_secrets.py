@@ -77,7 +77,6 @@ def test_a_file_that_cannot_be_read_is_told_with_what_to_do(tmp_path: Path, name
     assert "mode 0600" in str(caught.value.hint)
 
 
-@pytest.mark.xfail(strict=True, reason="UnicodeDecodeError, which shows the byte, passes through")
 def test_a_file_that_is_no_text_is_told_like_others(tmp_path: Path) -> None:
     """Bytes that are not UTF-8 end in an error for people and not in a traceback."""
     path = secret_file(tmp_path, 0o600)
@@ -86,7 +85,6 @@ def test_a_file_that_is_no_text_is_told_like_others(tmp_path: Path) -> None:
         read_secret("file:secret", tmp_path)
 
 
-@pytest.mark.xfail(strict=True, reason="RuntimeError of Path.expanduser passes through")
 def test_an_unknown_home_directory_is_told_like_a_missing_file(tmp_path: Path) -> None:
     """A path below the home of an account that does not exist is not found."""
     with pytest.raises(NotFoundError):

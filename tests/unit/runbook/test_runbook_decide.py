@@ -134,7 +134,16 @@ def test_a_run_with_a_skipped_step_missed() -> None:
     assert decide(history.state) == Finish(Verdict.MISSED)
 
 
-@pytest.mark.parametrize("verdict", list(Verdict))
-def test_a_finished_run_needs_nothing(verdict: Verdict) -> None:
+@pytest.mark.parametrize(
+    "history",
+    [
+        History().finished("failed"),
+        History().finished("not-run"),
+        History().aborted().finished("aborted"),
+        History().skipped("one").skipped("two").finished("missed"),
+    ],
+    ids=["failed", "not-run", "aborted", "missed"],
+)
+def test_a_finished_run_needs_nothing(history: History) -> None:
     """Whatever it came to."""
-    assert decide(History().finished(str(verdict)).state) == Finished()
+    assert decide(history.state) == Finished()
