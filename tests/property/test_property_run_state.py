@@ -24,7 +24,7 @@ from processpilot.runbook.decide import (
     decide,
 )
 from processpilot.runbook.state import Kind, RunState, Verdict, fold
-from processpilot.runbook.step import StepOutcome, StepSpec, StepState
+from processpilot.runbook.step import StepOutcome, StepState
 
 LONGEST = 40
 OPEN = (StepOutcome.RUNNING, StepOutcome.UNKNOWN)
