@@ -51,8 +51,15 @@ class PlainServer:
 @pytest.fixture(scope="module")
 def server() -> Iterator[PlainServer]:
     """Give a running server of the newest major installed."""
+    with server_of(MAJORS[-1]) as running:
+        yield running
+
+
+@contextmanager
+def server_of(major: int) -> Iterator[PlainServer]:
+    """Give a running server of a major that is installed."""
     folder = Path(tempfile.mkdtemp(prefix="pp-test-"))
-    installation = one_of(MAJORS[-1])
+    installation = one_of(major)
     settings = {"listen_addresses": "", "fsync": "off", "shared_buffers": "16MB"}
     try:
         initialise(installation, folder / "data", superuser=SUPERUSER)

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
+from hypothesis import strategies as st
+
 from processpilot.journal.event import Event, JsonValue
 from processpilot.runbook.state import Kind, RunState, fold, stream_of
 from processpilot.runbook.step import StepSpec
@@ -96,3 +98,21 @@ class History:
 def failure(transient: bool) -> Mapping[str, JsonValue]:
     """Return an error as a runner writes it down."""
     return {"code": "unavailable", "message": "no answer", "hint": None, "transient": transient}
+
+
+def end_step(history: History, step: str, how: str) -> None:
+    """End a running step: `pass`, `fail`, or `passing` for a failure that passes."""
+    if how == "pass":
+        history.passed(step, size=1)
+    else:
+        history.failed(step, transient=how == "passing")
+
+
+@st.composite
+def plans(draw: st.DrawFn) -> list[StepSpec]:
+    """Draw one to four steps, some with an approval, some with retries."""
+    roles = st.none() | st.just("commander")
+    return [
+        StepSpec(f"s{n}", f"Step {n}", "act", None, draw(roles), draw(st.integers(0, 2)))
+        for n in range(draw(st.integers(1, 4)))
+    ]

@@ -88,6 +88,9 @@ def _next_for(step: StepState) -> Decision:
             text = "nobody saw the step's end: look, then retry or skip it"
             return AwaitPeople(spec.id, Need.DECISION, text)
         case StepOutcome.FAILED:
+            if step.refused_by is not None:
+                text = f"{step.refused_by} refused: retry after all, skip or abort"
+                return AwaitPeople(spec.id, Need.DECISION, text)
             if step.error is not None and step.error.transient and step.attempt <= spec.retries:
                 return StartStep(spec.id, step.attempt + 1)
             text = step.error.message if step.error is not None else "the step failed"

@@ -147,3 +147,11 @@ def test_a_run_with_a_skipped_step_missed() -> None:
 def test_a_finished_run_needs_nothing(history: History) -> None:
     """Whatever it came to."""
     assert decide(history.state) == Finished()
+
+
+def test_a_refusal_after_a_passing_failure_holds_the_step_back() -> None:
+    """Who takes the approval back during the pause before a retry is heard."""
+    history = History((StepSpec("one", "Fence", "act", approval="commander", retries=2),))
+    history.person(Kind.APPROVAL_GIVEN, "one").start("one").failed("one", transient=True)
+    history.person(Kind.APPROVAL_REFUSED, "one")
+    assert isinstance(decide(history.state), AwaitPeople)
