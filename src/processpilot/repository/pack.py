@@ -26,8 +26,14 @@ _MAX_INDEX_BYTES = 64 * 1024 * 1024
 @dataclass(slots=True)
 class _OpenPack:
     pack: PackId
-    body: bytearray = field(default_factory=lambda: bytearray(MAGIC))
+    parts: list[bytes] = field(default_factory=lambda: [MAGIC])
+    size_bytes: int = len(MAGIC)
     rows: list[bytes] = field(default_factory=list)
+
+    def add(self, part: bytes) -> None:
+        # Joined once at the end: a growing buffer is copied again and again under the lock.
+        self.parts.append(part)
+        self.size_bytes += len(part)
 
 
 class PackWriter:
@@ -59,12 +65,12 @@ class PackWriter:
         if self._open is None:
             self._open = _OpenPack(self._next_pack())
         current = self._open
-        offset = len(current.body)
+        offset = current.size_bytes
         stored = self._keyring.seal_blob(current.pack, offset, self._compressor.compress(data))
-        current.body += stored
+        current.add(stored)
         row = BlobRef(name, current.pack, offset, len(stored), len(data)).to_bytes()
         current.rows.append(row)
-        if len(current.body) >= TARGET_BYTES:
+        if current.size_bytes >= TARGET_BYTES:
             self.flush()
         return row
 
@@ -74,10 +80,10 @@ class PackWriter:
             return
         current, self._open = self._open, None
         index = self._compressor.compress(b"".join(current.rows))
-        sealed = self._keyring.seal_blob(current.pack, len(current.body), index)
-        current.body += sealed + _LENGTH.pack(len(sealed))
-        self.stored_bytes += len(current.body)
-        self._upload(current.pack.object_name, bytes(current.body))
+        sealed = self._keyring.seal_blob(current.pack, current.size_bytes, index)
+        current.add(sealed + _LENGTH.pack(len(sealed)))
+        self.stored_bytes += current.size_bytes
+        self._upload(current.pack.object_name, b"".join(current.parts))
 
 
 def read_pack(store: ObjectStore, keyring: Keyring, pack: PackId) -> tuple[bytes, Refs]:
