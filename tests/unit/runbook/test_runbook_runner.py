@@ -219,7 +219,7 @@ def test_a_probe_that_the_system_refuses_is_a_failed_step(bench: Bench) -> None:
     bench.begin(steps(1))
     with bench.crash_at("before a"):
         bench.advance()
-    bench.step.answer = PermissionError(13, "Permission denied", "/x")  # type: ignore[assignment]
+    bench.step.answer = PermissionError(13, "Permission denied", "/x")
     assert bench.advance().steps[0].outcome is StepOutcome.FAILED
 
 
