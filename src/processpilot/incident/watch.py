@@ -12,6 +12,7 @@ from datetime import datetime
 
 from processpilot.checks.hysteresis import Health, ProbeHealth, observe
 from processpilot.checks.probe import Prober
+from processpilot.checks.result import Outcome, ProbeResult
 from processpilot.checks.symptoms import Match, match_scenarios
 from processpilot.errors import ProcessPilotError
 from processpilot.plan.model import Plan
@@ -82,9 +83,17 @@ class Watch:
             health.get(symptom.probe, ProbeHealth()).health is wanted for symptom in required
         )
 
+    def _run(self, component: str, spec: ProbeSpec, name: str) -> ProbeResult:
+        """Return a probe's result; a bug in it is unknown health, not the end of the watch."""
+        try:
+            return self._prober.run(component, spec)
+        except Exception as error:  # noqa: BLE001 - the edge of a thread that must go on
+            detail = f"the probe broke: {type(error).__name__}"
+            return ProbeResult(name, Outcome.UNKNOWN, self._prober.clock.now(), 0.0, detail)
+
     def _probe(self, component: str, spec: ProbeSpec, name: str) -> None:
         while not self._stop.is_set():
-            result = self._prober.run(component, spec)
+            result = self._run(component, spec, name)
             with self._lock:
                 before = self._health[name]
                 after = observe(

@@ -152,8 +152,7 @@ class Runner:
         except ProcessPilotError as error:
             return self._failed(state, lease, step_id, error)
         except OSError as error:
-            outside = UnavailableError(f"{error.filename or 'the system'}: {error.strerror}")
-            return self._failed(state, lease, step_id, outside)
+            return self._failed(state, lease, step_id, _outside(error))
         return self._passed(state, lease, step_id, result, seen="carried out")
 
     def _probe(self, state: RunState, lease: Lease, step_id: str) -> RunState:
@@ -162,6 +161,8 @@ class Runner:
             answer = self._actions[context.spec.action].probe(context)
         except ProcessPilotError as error:
             return self._failed(state, lease, step_id, error)
+        except OSError as error:
+            return self._failed(state, lease, step_id, _outside(error))
         if isinstance(answer, Happened):
             return self._passed(state, lease, step_id, answer.result, seen="found done")
         happened = False if isinstance(answer, NotHappened) else None
@@ -229,3 +230,7 @@ class Runner:
             return now
         self._observer.on_event(event)
         return fold(self._journal.read(stream))
+
+
+def _outside(error: OSError) -> UnavailableError:
+    return UnavailableError(f"{error.filename or 'the system'}: {error.strerror}")

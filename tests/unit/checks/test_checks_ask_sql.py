@@ -121,7 +121,7 @@ def test_a_server_that_falls_silent_after_the_login_is_no_answer() -> None:
         connection.sendall(b"N")
         connection.recv(4096)
         connection.sendall(b"R\0\0\0\x08\0\0\0\0Z\0\0\0\x05I")  # AuthenticationOk, ReadyForQuery
-        gone.wait(2)
+        gone.wait(1.2)
 
     with endpoint(serve) as port:
         address = ServerAddress.parse(

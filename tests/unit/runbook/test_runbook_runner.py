@@ -213,13 +213,12 @@ def test_a_probe_that_fails_is_a_failed_step(bench: Bench) -> None:
     assert state.steps[0].outcome is StepOutcome.FAILED and state.verdict is None
 
 
-@pytest.mark.xfail(strict=True, reason="the runner translates OSError of execute, not of probe")
 def test_a_probe_that_the_system_refuses_is_a_failed_step(bench: Bench) -> None:
     """A folder that cannot be listed ends the step, not the controller, each time anew."""
     bench.begin(steps(1))
     with bench.crash_at("before a"):
         bench.advance()
-    bench.step.answer = PermissionError(13, "Permission denied", "/x")  # type: ignore[assignment]
+    bench.step.answer = PermissionError(13, "Permission denied", "/x")
     assert bench.advance().steps[0].outcome is StepOutcome.FAILED
 
 
