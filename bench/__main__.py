@@ -1,6 +1,7 @@
 """Backups, restores and verification beside pgBackRest, pg_basebackup and cp -r, all synced.
 
-    python -m bench [--size-gb 3] [--rounds 5] [--folder DIR] [--pgbackrest "PROGRAM ..."]
+    python -m bench [--scale 200] [--json-mb 0] [--app-mb 1000] [--rounds 5] [--folder DIR]
+                    [--pgbackrest "PROGRAM ..."] [--block]
 
 Contenders run one after the other within each round, in turning order; medians, and medians of
 the ratios of each round, are printed. Everything lies in one folder, so all meet the same disk.
@@ -19,7 +20,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from bench.cluster import CLUSTERED, SCATTERED, Cluster, running
+from bench.cluster import CLUSTERED, SCATTERED, Cluster, Size, running
 from bench.contenders import BASEBACKUP, COPY, OURS, PGBACKREST, Ours, PgBackRest, Plain
 from bench.measure import Sheet
 from processpilot.postgres.binaries import find_installations, installation_for
@@ -118,7 +119,9 @@ def run(contest: Contest, rounds: int) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the bench; return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m bench")
-    parser.add_argument("--size-gb", type=float, default=3.0)
+    parser.add_argument("--scale", type=int, default=200, help="pgbench's scale, 15 MB each")
+    parser.add_argument("--json-mb", type=int, default=0, help="rows of JSON")
+    parser.add_argument("--app-mb", type=int, default=1000, help="the sample application's tables")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()))
     parser.add_argument("--pgbackrest", default="pgbackrest", help="how to call it; empty for none")
@@ -130,7 +133,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     installation = installation_for(15 if with_rest else 18)
     folder = Path(tempfile.mkdtemp(prefix="processpilot-bench-", dir=options.folder))
     folder.chmod(0o755)
-    size = int(options.size_gb * 1e9)
+    size = Size(options.scale, options.json_mb * 1_000_000, options.app_mb * 1_000_000)
     settings = {"archive_mode": "on"} if with_rest else {}
     with running(folder, installation, size, settings) as cluster:
         rest = None
@@ -142,7 +145,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sheet = Sheet()
         run(Contest(cluster, sheet, rest), options.rounds)
         print(
-            f"{os.cpu_count()} cores, {cluster.stored_bytes() / 1e9:.1f} GB, "
+            f"{os.cpu_count()} cores, {cluster.data_bytes() / 1e9:.1f} GB, "
             f"PostgreSQL {installation.version}, Python {platform.python_version()}"
             f"{'' if rest is None else ', ' + rest.version()}, {options.rounds} rounds\n"
         )

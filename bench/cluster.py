@@ -1,20 +1,23 @@
-"""The cluster that is backed up: half pgbench's tables, half rows of JSON that compress badly."""
+"""The cluster that is backed up: pgbench's tables, rows of JSON that compress badly, and the sample
+application's tables."""
 
 from __future__ import annotations
 
+import random
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from processpilot.demo.application.seed import seed
 from processpilot.postgres.account import launch_for
 from processpilot.postgres.binaries import Installation
 from processpilot.postgres.cluster import Postmaster, initialise, start
 from processpilot.postgres.connection import ServerAddress
 
-_BYTES_PER_SCALE = 15_000_000
 _BYTES_PER_EVENT = 700
 
 SCATTERED = (
@@ -31,14 +34,23 @@ CLUSTERED = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How much of what: pgbench's scale (15 MB each), JSON and application tables in bytes."""
+
+    scale: int
+    json_bytes: int
+    app_bytes: int
+
+
 @dataclass
 class Cluster:
-    """A running server under `folder`, filled to about `size_bytes`."""
+    """A running server under `folder`, filled."""
 
     folder: Path
     installation: Installation
     server: Postmaster
-    size_bytes: int
+    size: Size
     turn: int = 0
 
     @property
@@ -57,14 +69,9 @@ class Cluster:
         return f"postgresql://postgres@/postgres?host={self.host}&port=5432"
 
     @property
-    def scale(self) -> int:
-        """pgbench's scale."""
-        return max(1, self.size_bytes // 2 // _BYTES_PER_SCALE)
-
-    @property
     def events(self) -> int:
         """How many rows of JSON there are."""
-        return self.size_bytes // 2 // _BYTES_PER_EVENT
+        return self.size.json_bytes // _BYTES_PER_EVENT
 
     def sql(self, statement: str) -> object:
         """Execute one statement; return the first value of its first row, if it has any."""
@@ -79,7 +86,7 @@ class Cluster:
         for statement in statements:
             values = {
                 "turn": self.turn % 100,
-                "accounts": self.scale * 100_000,
+                "accounts": self.size.scale * 100_000,
                 "events": self.events,
             }
             self.sql(statement.format(**values))
@@ -98,19 +105,33 @@ class Cluster:
 
     def fill(self) -> None:
         """Make the tables."""
-        self.pgbench("-i", "-q", "-s", str(self.scale))
+        self.pgbench("-i", "-q", "-s", str(self.size.scale))
         self.sql("create table events (id bigint primary key, turn int, body jsonb)")
         self.sql(
             "insert into events select g, 0, jsonb_build_object('id', g, 'kind', g % 17,"
             " 'at', now(), 'parts', to_jsonb(array(select md5(random()::text || g || n)"
             f" from generate_series(1, 15) n))) from generate_series(1, {self.events}) g"
         )
+        if self.size.app_bytes:
+            self._fill_application()
         self.sql("vacuum analyze")
         self.sql("checkpoint")
 
-    def stored_bytes(self) -> int:
-        """Return the size of the data directory's files."""
-        return folder_bytes(self.data)
+    def _fill_application(self) -> None:
+        self.sql("create database application")
+        url = f"postgresql://postgres@/application?host={self.host}&port=5432"
+        subprocess.run(
+            [sys.executable, "-m", "processpilot.demo.application", "--migrate"],
+            env={"DATABASE_URL": url, "PATH": "/usr/bin:/bin"},
+            check=True,
+        )
+        source = random.Random(1)
+        size = self.size.app_bytes
+        seed(url, size, lambda _done, _total: None, password="bench-only", source=source)
+
+    def data_bytes(self) -> int:
+        """Return the size of the data directory's files, the log left out."""
+        return folder_bytes(self.data) - folder_bytes(self.data / "pg_wal")
 
 
 def folder_bytes(folder: Path) -> int:
@@ -120,7 +141,7 @@ def folder_bytes(folder: Path) -> int:
 
 @contextmanager
 def running(
-    folder: Path, installation: Installation, size_bytes: int, settings: dict[str, str]
+    folder: Path, installation: Installation, size: Size, settings: dict[str, str]
 ) -> Iterator[Cluster]:
     """Yield a filled cluster and remove everything afterwards."""
     initialise(installation, folder / "data", superuser="postgres")
@@ -140,12 +161,9 @@ def running(
         superuser="postgres",
     )
     try:
-        cluster = Cluster(folder, installation, server, size_bytes)
+        cluster = Cluster(folder, installation, server, size)
         cluster.fill()
         yield cluster
     finally:
         server.stop()
         shutil.rmtree(folder, ignore_errors=True)
-
-
-Work = Callable[[], None]

@@ -168,8 +168,13 @@ class Plain:
         )
 
     def copy(self) -> int:
-        """Copy the data directory as if nobody wrote to it, and sync. Returns peak memory."""
+        """Copy the data directory as if nobody wrote to it, without its log, and sync.
+
+        Returns peak memory.
+        """
         target = self._cluster.folder / "copy"
         shutil.rmtree(target, ignore_errors=True)
-        script = 'cp -r "$1" "$2" 2>/dev/null; sync'
-        return run_program(["sh", "-c", script, "sh", str(self._cluster.data), str(target)])
+        target.mkdir()
+        names = [path for path in self._cluster.data.iterdir() if path.name != "pg_wal"]
+        script = 'target=$1; shift; cp -r "$@" "$target" 2>/dev/null; sync'
+        return run_program(["sh", "-c", script, "sh", str(target), *map(str, names)])
