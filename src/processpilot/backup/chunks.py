@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from processpilot.postgres.lsn import Lsn
 from processpilot.postgres.pages import find_bad_pages
@@ -50,6 +51,10 @@ class KnownChunks:
         """Return `refs` laid out for comparison chunk by chunk."""
         names = np.ascontiguousarray(refs["name"]).tobytes()
         return cls(refs.tobytes(), names, tuple(refs["raw_bytes"].tolist()))
+
+    def kept(self, begin: int, end: int) -> bytes:
+        """Return the references `begin` to `end` as they are."""
+        return self.rows[begin * REF.itemsize : end * REF.itemsize]
 
     def matching(self, index: int, name: bytes, size: int) -> bytes | None:
         """Return the reference at `index` when it names the same content."""
@@ -102,6 +107,37 @@ class ChunkWriter:
                 break
         return b"".join(rows)
 
+    def write_changed(
+        self,
+        descriptor: int,
+        begin: int,
+        end: int,
+        known: KnownChunks,
+        keep: NDArray[np.bool_],
+        rule: PageRule | None,
+    ) -> bytes:
+        """Return the references of bytes `begin` to `end`, reading only chunks not to `keep`."""
+        rows: list[bytes] = []
+        most = WINDOW_BYTES // self._chunk_bytes
+        first = 0
+        while first < len(keep):
+            last = _run_end(keep, first, most)
+            offset = begin + first * self._chunk_bytes
+            size = min(begin + last * self._chunk_bytes, end) - offset
+            if keep[first]:
+                rows.append(known.kept(first, last))
+                self._on_bytes(size)
+            else:
+                view = memoryview(self._window)[:size]
+                filled = _read_fully(descriptor, view, offset)
+                if rule is not None:
+                    self._check_pages(descriptor, view[:filled], offset, rule)
+                rows.extend(self.write_window(view[:filled], first, known))
+                if filled < size:
+                    break
+            first = last
+        return b"".join(rows)
+
     def write_window(
         self, window: memoryview, first: int, known: KnownChunks | None
     ) -> list[bytes]:
@@ -138,6 +174,13 @@ class ChunkWriter:
             if not find_bad_pages(page, block, skip_after=rule.skip_after):
                 return True
         return False
+
+
+def _run_end(keep: NDArray[np.bool_], first: int, most: int) -> int:
+    """Return the end of the run of equal answers that begins at `first`; at most `most` if read."""
+    differs = np.flatnonzero(keep[first:] != keep[first])
+    end = first + int(differs[0]) if len(differs) else len(keep)
+    return end if keep[first] else min(end, first + most)
 
 
 def _read_fully(descriptor: int, view: memoryview, offset: int) -> int:

@@ -15,9 +15,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from processpilot.backup.chunks import ChunkWriter, PageRule
+import numpy as np
+from numpy.typing import NDArray
+
+from processpilot.backup.chunks import ChunkWriter, KnownChunks, PageRule
 from processpilot.backup.parent import ParentTree
 from processpilot.backup.scan import CONTROL_FILE, FoundDirectory, FoundFile, Scan
+from processpilot.backup.summary import Changes
 from processpilot.backup.upload import Uploads
 from processpilot.errors import UnavailableError
 from processpilot.parallel import run_all
@@ -77,7 +81,7 @@ class TreeWriter:
         self._progress = progress
         self.chunk_bytes = repository.settings.chunk_bytes
         self._numbers = itertools.count()
-        self._backup_id = backup_id
+        self.backup_id = backup_id
         self._lock = threading.Lock()
         self._done_bytes = 0
         self._total_bytes = 0
@@ -104,7 +108,7 @@ class TreeWriter:
         return writer
 
     def _next_pack(self) -> PackId:
-        return PackId(self._backup_id, next(self._numbers))
+        return PackId(self.backup_id, next(self._numbers))
 
     def _count(self, size: int) -> None:
         with self._lock:
@@ -178,12 +182,16 @@ def collect(
     pages_before: Lsn | None,
     workers: int,
     chunk_bytes: int,
+    changes: Changes | None = None,
 ) -> Collected:
-    """Store every file of `scan`, the control file last; return the tree and its figures."""
+    """Store every file of `scan`, the control file last; return the tree and its figures.
+
+    With `changes` since `parent`, what they do not name is taken over from it unread.
+    """
     tree.expect(scan.source_bytes)
     files = [file for folder in scan.directories for file in folder.files]
     ordinary = [file for file in files if file.path != CONTROL_FILE]
-    reader = _StretchReader(scan.root, tree, parent, pages_before)
+    reader = _StretchReader(scan.root, tree, parent, pages_before, changes)
     rows = reader.read_all(_stretches(ordinary, chunk_bytes), workers)
     control = [file for file in files if file.path == CONTROL_FILE]
     rows |= reader.read_all(_stretches(control, chunk_bytes), 1)
@@ -216,12 +224,18 @@ class _StretchReader:
     """Reads stretches with several threads, each with a writer of its own."""
 
     def __init__(
-        self, root: Path, tree: TreeWriter, parent: ParentTree | None, pages_before: Lsn | None
+        self,
+        root: Path,
+        tree: TreeWriter,
+        parent: ParentTree | None,
+        pages_before: Lsn | None,
+        changes: Changes | None,
     ) -> None:
         self._root = root
         self._tree = tree
         self._parent = parent
         self._pages_before = pages_before
+        self._changes = changes
         self._local = threading.local()
 
     def read_all(self, stretches: Iterator[_Stretch], workers: int) -> dict[str, bytes]:
@@ -250,6 +264,9 @@ class _StretchReader:
         if self._pages_before is not None and has_checksums(path):
             rule = PageRule(path, first_block_of(path), self._pages_before)
         known = None if self._parent is None else self._parent.stretch(path, stretch.leaf)
+        keep = self._unchanged(stretch, known)
+        if known is not None and keep.all():
+            return writer.write_changed(-1, stretch.begin, stretch.end, known, keep, None)
         try:
             descriptor = os.open(self._root / path, os.O_RDONLY | os.O_NOFOLLOW)
         except FileNotFoundError:
@@ -260,9 +277,31 @@ class _StretchReader:
                 hint="Run as the account that owns the data directory, or as root.",
             ) from error
         try:
-            return writer.write_stretch(descriptor, stretch.begin, stretch.end, known, rule)
+            if known is None or not keep.any():
+                return writer.write_stretch(descriptor, stretch.begin, stretch.end, known, rule)
+            begin, end = stretch.begin, stretch.end
+            return writer.write_changed(descriptor, begin, end, known, keep, rule)
         finally:
             os.close(descriptor)
+
+    def _unchanged(self, stretch: _Stretch, known: KnownChunks | None) -> NDArray[np.bool_]:
+        """Return which chunks of a stretch the previous backup certainly has as they are."""
+        chunk = self._tree.chunk_bytes
+        size = stretch.end - stretch.begin
+        count = -(-size // chunk)
+        nothing = np.zeros(count, np.bool_)
+        if self._changes is None or known is None:
+            return nothing
+        keep = self._changes.unchanged_chunks(stretch.file.path, stretch.begin, count, chunk)
+        if keep is None:
+            return nothing
+        sizes = np.full(count, chunk)
+        sizes[-1:] = size - (count - 1) * chunk
+        held = np.zeros(count, np.int64)
+        before = known.raw_bytes[:count]
+        held[: len(before)] = before
+        same: NDArray[np.bool_] = held == sizes
+        return keep & same
 
 
 def _join(leaves: dict[int, tuple[_Stretch, bytes]]) -> bytes:

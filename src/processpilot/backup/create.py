@@ -29,6 +29,7 @@ from processpilot.backup.inspect import (
 from processpilot.backup.parent import ParentTree, choose_parent
 from processpilot.backup.pin import pinned
 from processpilot.backup.scan import FoundTablespace, scan_data_directory
+from processpilot.backup.summary import Changes, read_changes
 from processpilot.backup.upload import Uploads
 from processpilot.clock import Clock
 from processpilot.errors import GapError, RefusedError
@@ -43,6 +44,8 @@ from processpilot.repository.repository import Repository
 from processpilot.repository.wal import WalArchive
 
 WAL_WAIT_S = 120.0
+# So many backups in a row may leave unread what did not change; then everything is read again.
+MOST_PARTLY_READ = 6
 _CLOCK_TOLERANCE = timedelta(seconds=5)
 
 
@@ -88,6 +91,7 @@ class _Copied:
     backup_label: str
     tablespace_map: str
     method: str
+    partly_read: int = 0
 
 
 def create_backup(
@@ -135,6 +139,7 @@ def create_backup(
             plan=request.plan,
             program=f"processpilot {__version__}",
             continuous=request.continuous,
+            partly_read=copied.partly_read,
         )
         repository.commit(manifest)
     return manifest
@@ -213,7 +218,7 @@ def _copy(
                 stream.tablespace_map,
                 "protocol",
             )
-        return _copy_files(request, facts, tree, known, root, f"processpilot {backup_id}")
+        return _copy_files(request, facts, tree, known, root, surroundings.clock, parent)
 
 
 def _copy_files(
@@ -222,9 +227,11 @@ def _copy_files(
     tree: TreeWriter,
     known: ParentTree | None,
     root: Path,
-    label: str,
+    clock: Clock,
+    parent: Manifest | None,
 ) -> _Copied:
-    with _backup_mode(request.address, label) as mode:
+    with _backup_mode(request.address, f"processpilot {tree.backup_id}") as mode:
+        changes = _changes(request.address, mode, parent, clock)
         scan = scan_data_directory(root)
         collected = collect(
             scan,
@@ -233,6 +240,7 @@ def _copy_files(
             pages_before=mode.start_lsn if facts.data_checksums else None,
             workers=request.workers or default_workers(),
             chunk_bytes=tree.chunk_bytes,
+            changes=changes,
         )
         stop_lsn, stop_at, backup_label, tablespace_map = mode.stop()
     return _Copied(
@@ -245,7 +253,21 @@ def _copy_files(
         backup_label,
         tablespace_map,
         "files",
+        0 if changes is None or parent is None else parent.partly_read + 1,
     )
+
+
+def _changes(
+    address: ServerAddress, mode: _BackupMode, parent: Manifest | None, clock: Clock
+) -> Changes | None:
+    """Return what changed since `parent`, or None when everything is to be read.
+
+    That is so every few backups in any case: a page that rotted on disk is in no summary.
+    """
+    if parent is None or parent.timeline != mode.timeline or parent.partly_read >= MOST_PARTLY_READ:
+        return None
+    with address.session(limit_s=None) as connection:
+        return read_changes(connection, mode.timeline, parent.start_lsn, mode.start_lsn, clock)
 
 
 class _BackupMode:

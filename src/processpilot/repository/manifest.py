@@ -166,6 +166,8 @@ class Manifest(_Record):
     config_files: Mapping[str, str] = {}
     plan: str | None = None
     program: str
+    # How many backups in a row, this one included, read only what the server's summaries named.
+    partly_read: int = 0
     # False when nobody was streaming: the log then ends at the stop, and a hole behind is expected.
     continuous: bool = True
 
