@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 from protected_site import SUPERUSER, Site
-from test_postgres_restore import restore, streaming, wait_stored
+from site_acts import LATEST, restore, streaming, wait_stored
 
 from processpilot.agent.backups import take_backup
 from processpilot.clock import SystemClock
@@ -29,8 +29,6 @@ from processpilot.restore.finish import recover
 from processpilot.restore.plan import RestorePlan, RestoreRequest, plan_restore
 from processpilot.restore.target import RecoveryTarget, TargetKind
 from processpilot.wiring.wired import Wired, open_plan
-
-LATEST = RecoveryTarget(TargetKind.LATEST)
 
 
 @pytest.fixture

@@ -8,60 +8,24 @@ import random
 import signal
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 import yaml
 from protected_site import Site, SiteMaker, wait_until
-from test_postgres_restore import streaming, wait_stored
+from site_acts import QUIET, agent_of, finished, newest, program, started, streaming, wait_stored
 
 from processpilot.agent.agent import Agent, Duties
 from processpilot.backup.protection import StreamState
-from processpilot.cli.follow import Lines
-from processpilot.errors import LockedError, RefusedError, UnavailableError
+from processpilot.errors import LockedError, RefusedError
 from processpilot.evidence.report import build_report
 from processpilot.incident.begin import find_scenario, request_run
 from processpilot.postgres.control import read_control
 from processpilot.runbook import people
 from processpilot.runbook.runner import begin_run, read_run, run_ids
-from processpilot.runbook.state import RunState, Verdict
+from processpilot.runbook.state import Verdict
 from processpilot.runbook.step import StepOutcome
-from processpilot.wiring.wired import Wired
-
-QUIET = Lines(as_json=False)
-
-
-@contextmanager
-def agent_of(site: Site) -> Iterator[tuple[Wired, Agent]]:
-    """Run what `processpilot up` runs, in this process, for the length of the block."""
-    with closing(site.wired()) as wired, Agent(wired, Duties(True, True), QUIET) as agent:
-        thread = threading.Thread(target=agent.serve)
-        thread.start()
-        try:
-            yield wired, agent
-        finally:
-            agent.stop()
-            thread.join()
-
-
-def finished(wired: Wired, count: int = 1) -> bool:
-    """Whether `count` runs have their verdict."""
-    states = [read_run(wired.journal, run_id) for run_id in run_ids(wired.journal)]
-    return sum(1 for state in states if state.is_finished) >= count
-
-
-def newest(wired: Wired) -> RunState:
-    """Return the run with the newest event."""
-    return read_run(wired.journal, run_ids(wired.journal)[0])
-
-
-def program(site: Site, *words: str) -> subprocess.CompletedProcess[str]:
-    """Run the command line as a person would."""
-    argv = [sys.executable, "-m", "processpilot", *words, "--plan", str(site.plan)]
-    return subprocess.run(argv, capture_output=True, text=True, check=False, timeout=120)
 
 
 def test_a_destroyed_cluster_comes_back_twice_and_nothing_is_lost(make_site: SiteMaker) -> None:
@@ -226,15 +190,6 @@ def test_a_receiver_that_hangs_does_not_hold_commits_forever(make_site: SiteMake
 
             wait_until(lambda: kinds().count("protection-synchronous") == 2, "synchrony again")
             assert kinds().index("protection-lifted") == 2
-
-
-def started(site: Site) -> bool:
-    """Try to start the server, whose children may still be ending; say whether it answers."""
-    subprocess.run(site.pg_ctl("start"), check=False, capture_output=True)
-    try:
-        return site.run("select 1") == [(1,)]
-    except UnavailableError:
-        return False
 
 
 def test_a_database_that_comes_back_by_itself_keeps_its_place(make_site: SiteMaker) -> None:

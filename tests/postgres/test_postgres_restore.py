@@ -2,28 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 
-import psycopg
 import pytest
-from protected_site import MAJORS, SUPERUSER, Site, SiteMaker, wait_until
+from protected_site import MAJORS, Site, SiteMaker
+from site_acts import LATEST, opened_copy, restore, scalar, streaming, wait_stored
 
-from processpilot.agent.agent import Agent, Duties
-from processpilot.backup.protection import StreamState
 from processpilot.checks.pages import check_pages
 from processpilot.checks.result import Outcome
-from processpilot.cli.follow import Lines
-from processpilot.clock import SystemClock
 from processpilot.errors import RefusedError
 from processpilot.postgres.control import ClusterState, read_control
-from processpilot.postgres.lsn import Lsn
 from processpilot.progress import silent
-from processpilot.restore.files import FileWriter
-from processpilot.restore.finish import Recovered, recover
-from processpilot.restore.plan import RestorePlan, RestoreRequest, plan_restore
-from processpilot.restore.scratch import scratch_address, start_scratch
+from processpilot.restore.plan import RestoreRequest, plan_restore
 from processpilot.restore.target import (
     RecoveryTarget,
     TargetKind,
@@ -32,60 +23,6 @@ from processpilot.restore.target import (
     time_target,
     xid_target,
 )
-from processpilot.wiring.wired import Wired
-
-LATEST = RecoveryTarget(TargetKind.LATEST)
-
-
-@contextmanager
-def streaming(site: Site) -> Iterator[Agent]:
-    """Stream the site's log for the length of the block."""
-    with (
-        closing(site.wired()) as wired,
-        Agent(wired, Duties(watch=False, schedule=False), Lines(as_json=False)) as agent,
-    ):
-        wait_streaming(agent)
-        yield agent
-
-
-def wait_streaming(agent: Agent) -> None:
-    """Return once the agent's log streams."""
-    wait_until(lambda: agent.stream_state is StreamState.STREAMING, "the stream")
-
-
-def wait_stored(site: Site, agent: Agent) -> None:
-    """Return once everything the server has written is in the repository."""
-    end = Lsn.parse(str(site.run("select pg_current_wal_insert_lsn()::text")[0][0]))
-    site.run("select pg_logical_emit_message(true, 'test', 'flush')")
-    wait_until(lambda: (agent.stored_lsn or 0) >= end, f"the log up to {end}")
-
-
-def restore(
-    wired: Wired, folder: Path, target: RecoveryTarget = LATEST
-) -> tuple[RestorePlan, Recovered]:
-    """Restore into `folder` the way the command does."""
-    request = RestoreRequest(target, folder, bin_dirs=wired.bin_dirs)
-    plan = plan_restore(wired.repository, request)
-    FileWriter(wired.repository, plan.manifest, folder, plan.tablespaces, silent).write()
-    return plan, recover(plan, wired.repository, SUPERUSER, SystemClock(), silent)
-
-
-@contextmanager
-def opened_copy(plan: RestorePlan) -> Iterator[psycopg.Connection]:
-    """Yield a connection to the restored cluster, started in isolation."""
-    server = start_scratch(plan, {}, SUPERUSER)
-    try:
-        with scratch_address(server, SUPERUSER).session() as connection:
-            yield connection
-    finally:
-        server.stop()
-
-
-def scalar(connection: psycopg.Connection, query: str) -> object:
-    """Return a query's first value."""
-    row = connection.execute(query.encode()).fetchone()
-    assert row is not None
-    return row[0]
 
 
 def test_a_major_is_installed() -> None:

@@ -6,7 +6,7 @@ from contextlib import closing
 from pathlib import Path
 
 from protected_site import SiteMaker
-from test_postgres_restore import opened_copy, restore, scalar, streaming, wait_stored
+from site_acts import opened_copy, restore, scalar, streaming, wait_stored
 
 from processpilot.plan.secrets import write_secret
 from processpilot.progress import silent

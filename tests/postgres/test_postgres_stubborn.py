@@ -13,9 +13,16 @@ from pathlib import Path
 import pytest
 import yaml
 from protected_site import Site, SiteMaker, wait_until
-from test_postgres_recovery import agent_of, finished, newest, program
-from test_postgres_restore import streaming, wait_stored
-from test_postgres_survivor import waits_at_fence
+from site_acts import (
+    LATEST,
+    agent_of,
+    finished,
+    newest,
+    program,
+    streaming,
+    wait_stored,
+    waits_at_fence,
+)
 
 from processpilot.agent.agent import BY_AGENT
 from processpilot.backup.protection import StreamState
@@ -24,14 +31,11 @@ from processpilot.postgres.lsn import Lsn
 from processpilot.progress import silent
 from processpilot.repository.verify import verify_repository
 from processpilot.restore.plan import RestoreRequest, plan_restore
-from processpilot.restore.target import RecoveryTarget, TargetKind
 from processpilot.runbook import people
 from processpilot.runbook.runner import read_run, run_ids
 from processpilot.runbook.state import Verdict
 from processpilot.runbook.step import StepOutcome
 from processpilot.wiring.wired import Wired
-
-LATEST = RecoveryTarget(TargetKind.LATEST)
 
 
 def stored(site: Site) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from protected_site import SUPERUSER, Site, SiteMaker
-from test_postgres_restore import restore
+from site_acts import restore
 
 from processpilot.backup.create import MOST_PARTLY_READ
 from processpilot.progress import silent

@@ -13,8 +13,17 @@ from pathlib import Path
 import pytest
 import yaml
 from protected_site import Site, SiteMaker, wait_until
-from test_postgres_recovery import agent_of, finished, newest, program, started
-from test_postgres_restore import streaming, wait_stored
+from site_acts import (
+    agent_of,
+    finished,
+    kill_only,
+    newest,
+    program,
+    started,
+    streaming,
+    wait_stored,
+    waits_at_fence,
+)
 
 from processpilot.agent.overview import read_overview
 from processpilot.backup.protection import StreamState
@@ -26,19 +35,6 @@ from processpilot.restore.survivor import surviving_log
 from processpilot.runbook import people
 from processpilot.runbook.runner import read_run, run_ids
 from processpilot.runbook.state import Verdict
-from processpilot.wiring.wired import Wired
-
-
-def kill_only(site: Site) -> None:
-    """Kill the server without warning; its data directory stays."""
-    os.kill(int((site.data / "postmaster.pid").read_text().split()[0]), signal.SIGKILL)
-
-
-def waits_at_fence(wired: Wired) -> bool:
-    """Whether the newest run asks for approval of its fence."""
-    ids = run_ids(wired.journal)
-    step = read_run(wired.journal, ids[0]).step("fence") if ids else None
-    return step is not None and step.asked
 
 
 def test_log_written_while_nobody_streamed_is_taken_from_the_old_disk(

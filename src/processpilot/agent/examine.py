@@ -13,6 +13,7 @@ from pathlib import Path
 
 import psycopg
 
+from processpilot.agent.readiness import harm_in, lack_of_room
 from processpilot.backup.inspect import read_facts, read_role, readable_data_directory
 from processpilot.backup.receiver import read_slot
 from processpilot.backup.synchronous import check_synchronous
@@ -21,7 +22,7 @@ from processpilot.errors import ProcessPilotError
 from processpilot.plan.model import ProtectionMode
 from processpilot.postgres.binaries import installation_for
 from processpilot.repository.keys import list_recipients
-from processpilot.repository.manifest import ClusterFacts
+from processpilot.repository.manifest import ClusterFacts, Manifest
 from processpilot.wiring.drivers import driver_for
 from processpilot.wiring.wired import Wired
 
@@ -193,7 +194,38 @@ class Examination:
             f"{len(backups)}, newest {backups[-1]}" if backups else "there is none",
             "Run `processpilot backup create`, or `processpilot up`.",
         )
+        if backups:
+            yield from self._readiness(wired.repository.manifest(backups[-1]))
         yield self._escrow()
+
+    def _readiness(self, newest: Manifest) -> Iterator[Finding]:
+        """Say whether a recovery could begin, and whether the repository would outlive the disk."""
+        loaded = self._wired.loaded
+        for harm in harm_in(newest):
+            yield Finding(
+                "newest backup",
+                Outcome.FAILED,
+                harm,
+                "Run `processpilot backup verify`; mend the cluster, then take another backup.",
+            )
+        if loaded.plan.database.data_dir is None:
+            return
+        data_dir = loaded.resolve(loaded.plan.database.data_dir)
+        lack = lack_of_room(newest, data_dir)
+        yield _passed_if(
+            "room for a recovery",
+            lack is None,
+            lack or f"there is room beside {data_dir}",
+            "Free space on that disk, or move the data directory to a larger one.",
+        )
+        url = loaded.plan.repository.url
+        if "://" not in url and _same_disk(loaded.resolve(url), data_dir):
+            yield Finding(
+                "repository's place",
+                Outcome.SKIPPED,
+                "on the database's own disk: it dies with it",
+                "Keep the repository, or a copy of it, on another disk.",
+            )
 
     def _write_and_read(self) -> str:
         repository = self._wired.repository
@@ -228,8 +260,16 @@ class Examination:
 
     def _services(self) -> Iterator[Finding]:
         wired = self._wired
+        recovered = {scenario.component for scenario in wired.loaded.plan.scenarios}
         for component in wired.loaded.plan.components:
             driver = driver_for(component, wired.loaded)
+            if driver is None and component.id in recovered:
+                yield Finding(
+                    f"service of {component.id}",
+                    Outcome.SKIPPED,
+                    "nothing in the plan starts it: a recovery will wait for a person",
+                    "Add a service to the component, see the comments in the plan.",
+                )
             if driver is not None:
                 yield self._guard(
                     f"service of {component.id}",
@@ -276,6 +316,13 @@ def _passed_if(
     if holds:
         return Finding(name, Outcome.PASSED, detail)
     return Finding(name, otherwise, detail, hint)
+
+
+def _same_disk(one: Path, other: Path) -> bool:
+    try:
+        return one.stat().st_dev == other.stat().st_dev
+    except OSError:
+        return False
 
 
 def _synchronous(connection: psycopg.Connection) -> str:

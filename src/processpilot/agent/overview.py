@@ -10,12 +10,14 @@ from typing import Any
 
 from processpilot.agent.agent import CONTROLLER, STATUS_FILE
 from processpilot.agent.backups import backup_is_due, next_scheduled
+from processpilot.agent.readiness import harm_in, lack_of_room
 from processpilot.backup.receiver import read_slot
 from processpilot.errors import ProcessPilotError
 from processpilot.evidence.report import build_report
 from processpilot.incident.record import open_incident
 from processpilot.journal.lease import holder
 from processpilot.postgres.lsn import Lsn
+from processpilot.repository.manifest import Manifest
 from processpilot.runbook.decide import AwaitPeople, decide
 from processpilot.runbook.runner import read_run, run_ids
 from processpilot.wiring.wired import Wired
@@ -148,10 +150,22 @@ def _backups(wired: Wired, problems: list[str]) -> list[str]:
         due = backup_is_due(wired)
         if due is not None:
             problems.append(f"a backup is due: {due}")
-        return [str(backup) for backup in wired.repository.backup_ids()]
+        backups = wired.repository.backup_ids()
+        if backups:
+            problems += _readiness(wired, wired.repository.manifest(backups[-1]))
+        return [str(backup) for backup in backups]
     except ProcessPilotError as error:
         problems.append(f"the repository: {error.message}")
         return []
+
+
+def _readiness(wired: Wired, newest: Manifest) -> Iterator[str]:
+    yield from harm_in(newest)
+    data_dir = wired.loaded.plan.database.data_dir
+    if data_dir is not None:
+        lack = lack_of_room(newest, wired.loaded.resolve(data_dir))
+        if lack is not None:
+            yield lack
 
 
 def _open_run(wired: Wired) -> tuple[str | None, str | None]:

@@ -75,6 +75,7 @@ def set_up(request: SetupRequest, write_plan: Callable[[Basics], str] = starter_
         if request.synchronous:
             check_synchronous(connection)
         superuser = _superuser(connection, facts)
+    _refuse_inside(request.repository, Path(facts.data_directory))
     installation = installation_for(facts.major)
     data_dir = readable_data_directory(facts, request.data_dir)
     if request.data_dir is not None and data_dir is None:
@@ -118,6 +119,23 @@ def set_up(request: SetupRequest, write_plan: Callable[[Basics], str] = starter_
         tuple(_found(facts, role, data_dir)),
         tuple(_unknown(data_dir)),
     )
+
+
+def _refuse_inside(repository: str, data_dir: Path) -> None:
+    """Refuse a repository that would be lost, or backed up, together with the database."""
+    if "://" in repository:
+        return
+    place, data = Path(repository).resolve(), data_dir.resolve()
+    if place.is_relative_to(data):
+        raise RefusedError(
+            f"the repository {place} lies inside the data directory {data}",
+            hint="Choose a folder on another disk, or an s3:// address; it would be lost with it.",
+        )
+    if data.is_relative_to(place):
+        raise RefusedError(
+            f"the data directory {data} lies inside the repository {place}",
+            hint="Choose an empty folder on another disk, or an s3:// address.",
+        )
 
 
 def _must_be_new(plan: Path, base: Path) -> None:

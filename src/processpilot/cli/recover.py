@@ -95,7 +95,8 @@ def lead_or_follow(wired: Wired, run_id: str, *, as_json: bool) -> RunState:
     """Carry a run on in this process, or watch the agent do it; return its state then."""
     console = Console(stderr=True)
     with ExitStack() as stack:
-        view: LiveRun | Lines = Lines(as_json=as_json)
+        # Events go to standard error: standard output gets one document, the report.
+        view: LiveRun | Lines = Lines(as_json=False)
         if console.is_terminal and not as_json:
             view = stack.enter_context(LiveRun(console))
             view.show(wired.journal.read(stream_of(run_id)))

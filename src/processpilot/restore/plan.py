@@ -272,6 +272,11 @@ def _place_tablespaces(
     return placed
 
 
+def bytes_needed(manifest: Manifest) -> int:
+    """Return the room that a restore of a backup asks for beside its target."""
+    return manifest.source_bytes + _SPARE_BYTES
+
+
 def _free_bytes(folder: Path) -> int:
     existing = folder
     while not existing.exists():
@@ -282,7 +287,7 @@ def _free_bytes(folder: Path) -> int:
 
 
 def _check_space(manifest: Manifest, folder: Path, free: int) -> None:
-    needed = manifest.source_bytes + _SPARE_BYTES
+    needed = bytes_needed(manifest)
     if needed > free:
         raise RefusedError(
             f"the restore needs {needed} bytes in {folder.parent}, {free} are free",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
+import threading
 from hashlib import sha256
 from pathlib import Path
 
@@ -58,7 +59,7 @@ def write_into(
 
     Nothing planted in the folder is followed or overwritten in place.
     """
-    temporary = folder / f".{name}.new"
+    temporary = folder / f".{name}.{os.getpid()}.{threading.get_ident()}"
     temporary.unlink(missing_ok=True)
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
     descriptor = os.open(temporary, flags, 0o600)
