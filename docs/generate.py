@@ -7,12 +7,14 @@ from pathlib import Path
 
 import click
 import typer
+from plan_reference import plan_text
 
 from processpilot.cli.exits import MEANINGS
 from processpilot.cli.main import app
 from processpilot.plan.schema import SCHEMA_PATH, schema_text
 
 COMMANDS = Path(__file__).with_name("commands.md")
+PLAN = Path(__file__).with_name("plan.md")
 _HEAD = """# Commands
 
 Made by `make docs` from the program itself.
@@ -57,7 +59,7 @@ def _row(parameter: click.Parameter) -> str:
 
 def main() -> int:
     """Write what changed; with --check only say whether something would."""
-    wanted = {COMMANDS: commands_text(), SCHEMA_PATH: schema_text()}
+    wanted = {COMMANDS: commands_text(), PLAN: plan_text(), SCHEMA_PATH: schema_text()}
     stale = [p for p, text in wanted.items() if not p.exists() or p.read_text() != text]
     if "--check" in sys.argv:
         for path in stale:
