@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC
 from types import TracebackType
@@ -35,7 +35,7 @@ from processpilot.incident.record import (
 )
 from processpilot.incident.watch import Watch
 from processpilot.journal.event import Event, JsonValue
-from processpilot.journal.lease import Lease, acquire_lease
+from processpilot.journal.lease import Lease, acquire_lease, holder
 from processpilot.plan.scenario import ActionName
 from processpilot.postgres.lsn import Lsn
 from processpilot.progress import silent
@@ -104,9 +104,7 @@ class Agent:
     def __enter__(self) -> Self:
         wired = self._wired
         try:
-            self._lease = self._stack.enter_context(
-                acquire_lease(wired.journal, CONTROLLER, wired.locks)
-            )
+            self._lease = self._stack.enter_context(_controller(wired))
             self._stack.enter_context(acquire_lease(wired.journal, STREAM, wired.locks))
             self._protection = wired.protection()
             self._protection.start(paused=self._between_servers())
@@ -357,6 +355,18 @@ class Agent:
             },
             "failing": sorted(n for n, s in health.items() if s.health is Health.FAILING),
         }
+
+
+@contextmanager
+def _controller(wired: Wired) -> Iterator[Lease]:
+    owner = holder(CONTROLLER, wired.locks)
+    if owner is not None:
+        raise LockedError(
+            f"the agent, or another recovery, runs here already (process {owner.pid})",
+            hint="Look with `processpilot status`; only one may lead at a time.",
+        )
+    with acquire_lease(wired.journal, CONTROLLER, wired.locks) as lease:
+        yield lease
 
 
 def _has_taken_over(state: RunState) -> bool:

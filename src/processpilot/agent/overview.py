@@ -20,6 +20,7 @@ from processpilot.postgres.lsn import Lsn
 from processpilot.repository.manifest import Manifest
 from processpilot.runbook.decide import AwaitPeople, decide
 from processpilot.runbook.runner import read_run, run_ids
+from processpilot.runbook.step import StepOutcome
 from processpilot.wiring.wired import Wired
 
 # The agent writes of itself every second, and the heartbeat beats every second.
@@ -83,6 +84,8 @@ def read_overview(wired: Wired) -> Overview:
     run_id, waits = _open_run(wired)
     if waits is not None:
         problems.append(f"run {run_id} waits: {waits}")
+    elif run_id is not None:
+        problems.append(f"run {run_id} is under way")
     newest = backups[-1] if backups else None
     return Overview(
         name=wired.loaded.plan.name,
@@ -173,6 +176,9 @@ def _open_run(wired: Wired) -> tuple[str | None, str | None]:
         state = read_run(wired.journal, run_id)
         if not state.is_finished:
             next_up = decide(state)
+            step = state.current
+            if step is not None and step.outcome is StepOutcome.RUNNING:
+                return run_id, None
             return run_id, next_up.text if isinstance(next_up, AwaitPeople) else None
     return None, None
 

@@ -21,11 +21,13 @@ from processpilot.cli.frame import (
     progress_shown,
     table,
 )
+from processpilot.errors import NotFoundError
 from processpilot.evidence.page import format_bytes, format_duration
 from processpilot.repository.blob import BackupId
 from processpilot.repository.expire import ExpirePlan
 from processpilot.repository.manifest import Manifest
 from processpilot.repository.verify import Verification, verify_repository
+from processpilot.wiring.wired import Wired
 
 app = typer.Typer(help="Base backups.", no_args_is_help=True)
 
@@ -55,6 +57,8 @@ def create(
     )
     for page in manifest.bad_pages:
         out(f"WARNING: the source's page {page.path} block {page.block} has a wrong checksum")
+    for path in manifest.missing_files:
+        out(f"WARNING: the source lacks {path}, the file of a relation that the catalogs name")
 
 
 @app.command("list")
@@ -71,13 +75,11 @@ def list_backups(plan: PlanOption = DEFAULT_PLAN, as_json: JsonOption = False) -
             f"{m.end_at:%Y-%m-%d %H:%M:%S}",
             format_bytes(m.source_bytes),
             format_bytes(m.stored_bytes),
-            m.method,
-            str(m.timeline),
             str(m.stop_lsn),
         )
         for m in manifests
     ]
-    table(rows, ("BACKUP", "ENDED (UTC)", "SIZE", "STORED", "THROUGH", "TIMELINE", "STOP LSN"))
+    table(rows, ("BACKUP", "ENDED (UTC)", "SIZE", "STORED", "STOP LSN"))
 
 
 @app.command()
@@ -88,9 +90,7 @@ def show(
 ) -> None:
     """Show everything recorded of one backup."""
     with opened(plan, as_json=as_json) as wired:
-        ids = wired.repository.backup_ids()
-        chosen = ids[-1] if backup == "latest" and ids else BackupId.parse(backup)
-        manifest = wired.repository.manifest(chosen)
+        manifest = wired.repository.manifest(_named(wired, backup))
     if as_json:
         document = manifest.model_dump(mode="json", exclude={"directories", "plan"})
         print_json(document)
@@ -119,14 +119,16 @@ def show(
 def verify(
     plan: PlanOption = DEFAULT_PLAN,
     as_json: JsonOption = False,
-    backup: Annotated[str | None, typer.Option("--backup", help="Only this backup.")] = None,
+    backup: Annotated[
+        str | None, typer.Option("--backup", help="Only this backup, or latest.")
+    ] = None,
     deep: Annotated[
         bool, typer.Option("--deep", help="Also decompress every chunk and compare its name.")
     ] = False,
 ) -> None:
     """Read back everything stored; status 7 when a byte is wrong or missing."""
     with opened(plan, as_json=as_json) as wired:
-        only = None if backup is None else [BackupId.parse(backup)]
+        only = None if backup is None else [_named(wired, backup)]
         with progress_shown(as_json=as_json) as progress:
             found = verify_repository(wired.repository, only, deep=deep, progress=progress)
         wired.journal.append(
@@ -136,7 +138,7 @@ def verify(
         print_json({"intact": found.intact, **_plain_verification(found)})
     else:
         for finding in found.findings:
-            harmed = ", ".join(str(b) for b in finding.backups) or "log only"
+            harmed = ", ".join(str(b) for b in finding.backups) or "no backup"
             out(f"DAMAGED  {finding.place}: {finding.message} (harms: {harmed})")
         out(
             f"{'intact' if found.intact else 'NOT intact'}: {found.backups} backups, "
@@ -170,6 +172,16 @@ def expire(
         print_json(_expiry(done) | {"executed": True})
     else:
         out(f"removed {len(done.backups)} backups, {len(done.packs)} packs")
+
+
+def _named(wired: Wired, text: str) -> BackupId:
+    """Return a backup's identity by what people type: its id, or latest."""
+    if text != "latest":
+        return BackupId.parse(text)
+    ids = wired.repository.backup_ids()
+    if not ids:
+        raise NotFoundError("there is no backup yet", hint="Run `processpilot backup create`.")
+    return ids[-1]
 
 
 def _summary(manifest: Manifest) -> dict[str, object]:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import pwd
+import shutil
 import sys
+import textwrap
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -49,13 +52,31 @@ DEFAULT_PLAN = Path(FILE_NAME)
 
 
 def out(text: str = "") -> None:
-    """Print a line of a command's result."""
-    typer.echo(text)
+    """Print a line of a command's result; on a terminal it breaks between words."""
+    typer.echo(_fitted(text) if sys.stdout.isatty() else text)
 
 
 def note(text: str) -> None:
     """Print a line for people that is not part of the result."""
-    typer.echo(text, err=True)
+    typer.echo(_fitted(text) if sys.stderr.isatty() else text, err=True)
+
+
+def _fitted(text: str) -> str:
+    """Return `text` in lines as wide as the terminal, those after the first indented like it."""
+    width = shutil.get_terminal_size().columns
+    if len(text) <= width:
+        return text
+    indent = " " * (len(text) - len(text.lstrip()) + 2)
+    lines = textwrap.wrap(
+        text,
+        width,
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+        replace_whitespace=False,
+        drop_whitespace=True,
+    )
+    return "\n".join(lines)
 
 
 def print_json(document: object) -> None:
@@ -119,7 +140,13 @@ def confirm(question: str, *, yes: bool) -> None:
 
 def person() -> str:
     """Return the account that decides, for the journal."""
-    return os.environ.get("SUDO_USER") or os.environ.get("USER") or f"uid {os.getuid()}"
+    named = os.environ.get("SUDO_USER") or os.environ.get("USER")
+    if named:
+        return named
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return f"uid {os.getuid()}"
 
 
 @contextmanager
@@ -159,9 +186,11 @@ class _Bars:
 
 
 def table(rows: Sequence[tuple[str, ...]], head: tuple[str, ...]) -> None:
-    """Print rows in aligned columns, for people."""
+    """Print rows in aligned columns, for people; a terminal's width cuts them."""
     every = [head, *rows]
     widths = [max(len(row[n]) for row in every) for n in range(len(head))]
+    limit = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     for row in every:
         line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        out(line.rstrip())
+        line = line.rstrip()
+        out(line if limit is None or len(line) <= limit else f"{line[: limit - 1]}…")

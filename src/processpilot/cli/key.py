@@ -11,7 +11,7 @@ import typer
 
 from processpilot.agent.escrow import prove_key
 from processpilot.cli.frame import DEFAULT_PLAN, JsonOption, PlanOption, opened, out, print_json
-from processpilot.errors import NotFoundError
+from processpilot.errors import NotFoundError, UsageError
 from processpilot.repository.keys import Identity
 
 app = typer.Typer(help="Keys of the repository.", no_args_is_help=True)
@@ -39,6 +39,8 @@ def read_key(path: Path | None) -> Identity:
     if path is None:
         prompt = "key (age identity or passphrase): "
         text = getpass.getpass(prompt) if sys.stdin.isatty() else sys.stdin.read()
+        if not text.strip():
+            raise UsageError("no key is given", hint="Name its file with --key FILE.")
         return Identity(text.strip())
     try:
         return Identity(path.read_text().strip())

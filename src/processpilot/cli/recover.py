@@ -35,7 +35,7 @@ from processpilot.evidence.versions import versions
 from processpilot.incident.begin import find_scenario, request_run
 from processpilot.journal.lease import holder
 from processpilot.repository.blob import BackupId
-from processpilot.runbook.decide import AwaitPeople, decide
+from processpilot.runbook.decide import AwaitPeople, Need, decide
 from processpilot.runbook.runner import begin_run, read_run, run_ids
 from processpilot.runbook.state import RunState, Verdict, stream_of
 from processpilot.wiring.wired import Wired
@@ -152,7 +152,8 @@ def end_with(state: RunState, wired: Wired, *, as_json: bool) -> None:
         waits = decide(state)
         if isinstance(waits, AwaitPeople):
             note(f"run {state.run_id} waits: {waits.text}")
-            note(f"hint: processpilot run show {state.run_id}; then approve, retry, skip or abort.")
+            ways = "approve or refuse" if waits.need is Need.APPROVAL else "retry, skip or abort"
+            note(f"hint: Look with `processpilot run show {state.run_id}`; then run {ways} it.")
         raise typer.Exit(WAITING)
     if state.verdict is not Verdict.PASSED:
         raise typer.Exit(NOT_WELL)
@@ -165,14 +166,21 @@ def print_summary(report: Report, wired: Wired) -> None:
     took = format_duration(report.recovery_time_s)
     if report.recovery_time_s is not None:
         out(f"  recovered in  {took}, objective {format_duration(report.rto_s)}: {met}")
+    objective = format_duration(report.rpo_s)
     if report.data_loss_window_s is not None:
-        lost = format_duration(report.data_loss_window_s)
-        out(f"  data lost     {lost}, objective {format_duration(report.rpo_s)}")
+        out(f"  data lost     {format_duration(report.data_loss_window_s)}, objective {objective}")
+    elif report.data_loss_bound_s is not None:
+        bound = format_duration(report.data_loss_bound_s)
+        out(f"  data lost     at most {bound}, objective {objective}")
+    elif report.recovery_time_s is not None:
+        out(f"  data lost     not known, which misses the objective {objective}")
     if report.lost_transactions is not None:
         out(
             f"  writes lost   {report.lost_transactions} of "
             f"{report.acknowledged_transactions} acknowledged"
         )
+    for warning in report.warnings:
+        out(f"  warning       {warning}")
     for phase in report.phases:
         out(f"    {phase.name:<10} {format_duration(phase.duration_s)}")
     bad = [c for c in report.checks if c.outcome not in ("passed", "skipped")]

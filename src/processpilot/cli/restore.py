@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pwd
+import shlex
 import shutil
 from contextlib import ExitStack
 from pathlib import Path
@@ -85,6 +87,8 @@ def restore(
     with ExitStack() as stack:
         stack.enter_context(errors_told(as_json=as_json))
         bin_dirs: tuple[Path, ...] = ()
+        if key is not None and repo is None:
+            raise UsageError("--key is for --repo", hint="Leave it out; the plan names the key.")
         if repo is not None:
             repository = open_repository(open_store(repo, StoreOptions()), read_key(key))
         else:
@@ -100,6 +104,7 @@ def restore(
             allow_gap,
         )
         operation = plan_restore(repository, request)
+        _refuse_unknown(request, operation)
         if dry_run:
             _print_plan(operation, as_json=as_json)
             return
@@ -132,6 +137,11 @@ def _target(
     if len(given) > 1:
         raise UsageError("more than one target is given", hint="Give one of the --to options.")
     chosen = given[0] if given else RecoveryTarget(TargetKind.LATEST)
+    if exclusive and chosen.value is None:
+        raise UsageError(
+            f"--exclusive says nothing about {chosen}",
+            hint="It goes with --to-time, --to-lsn and --to-xid.",
+        )
     return RecoveryTarget(chosen.kind, chosen.value, not exclusive, timeline)
 
 
@@ -143,6 +153,16 @@ def _tablespaces(texts: list[str]) -> dict[int, Path]:
             raise UsageError(f'"{text}" is not OID=FOLDER')
         places[int(oid)] = Path(folder).absolute()
     return places
+
+
+def _refuse_unknown(request: RestoreRequest, plan: RestorePlan) -> None:
+    unknown = sorted(set(request.tablespaces) - set(plan.tablespaces))
+    if unknown:
+        known = ", ".join(str(oid) for oid in plan.tablespaces) or "none"
+        raise UsageError(
+            f"backup {plan.manifest.backup_id} has no tablespace {unknown[0]}; it has: {known}",
+            hint="Correct --tablespace OID=FOLDER.",
+        )
 
 
 def _execute(
@@ -222,4 +242,15 @@ def _print_done(
     out(f"restored into {done.folder}: reached {done.reached}{last}, timeline {done.timeline}")
     for path in companions:
         out(f"besides: {path}")
-    out(f"start it with: {plan.installation.bin_dir / 'pg_ctl'} -D {done.folder} start")
+    out(f"start it as {_owner_of(done.folder)}, on a port that is free, with:")
+    program = shlex.quote(str(plan.installation.bin_dir / "pg_ctl"))
+    out(f"  {program} -D {shlex.quote(str(done.folder))} -o '-p 5433' start")
+
+
+def _owner_of(folder: Path) -> str:
+    """Return the account that the server has to run as."""
+    uid = folder.stat().st_uid
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"user {uid}"

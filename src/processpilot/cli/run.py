@@ -28,6 +28,7 @@ from processpilot.runbook import people
 from processpilot.runbook.decide import AwaitPeople, decide
 from processpilot.runbook.runner import read_run, run_ids
 from processpilot.runbook.state import RunState, stream_of
+from processpilot.runbook.step import StepOutcome
 from processpilot.wiring.wired import Wired
 
 app = typer.Typer(help="Runs of scenarios.", no_args_is_help=True)
@@ -51,6 +52,9 @@ def _chosen(wired: Wired, run_id: str | None) -> str:
 
 def _waits(state: RunState) -> str:
     found = decide(state)
+    step = state.current
+    if step is not None and step.outcome is StepOutcome.RUNNING:
+        return ""
     return found.text if isinstance(found, AwaitPeople) else ""
 
 
@@ -147,9 +151,8 @@ def approve(
     """Agree to the step that waits for it."""
     with opened(plan, as_json=as_json) as wired:
         chosen = _chosen(wired, run_id)
-        current = read_run(wired.journal, chosen).current
-        title = current.spec.title if current else "the step"
-        confirm(f"Agree to {title!r} of run {chosen}?", yes=yes)
+        _, current = people.needs_approval(wired.journal, chosen)
+        confirm(f"Agree to {current.spec.title!r} of run {chosen}?", yes=yes)
         step = people.approve(wired.journal, chosen, by=by or person(), comment=comment)
         _decided(wired, chosen, f"{step.spec.id} approved", as_json=as_json)
 
@@ -215,6 +218,8 @@ def abort(
         confirm(f"End run {chosen}?", yes=yes)
         people.abort(wired.journal, chosen, by=by or person(), reason=reason)
         _decided(wired, chosen, "ends", as_json=as_json)
+        if not as_json:
+            out("No recovery begins by itself before the database was well again in between.")
 
 
 @app.command()

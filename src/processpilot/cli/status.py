@@ -32,14 +32,19 @@ def _print(overview: Overview) -> None:
     stream = overview.stream
     if stream is not None:
         waits = ", commits wait for it" if stream["commits_wait"] else ""
-        out(f"log         {stream['state']}{waits}; stored to {stream['stored_lsn']}")
-    lag = "unknown" if overview.lag_bytes is None else format_bytes(overview.lag_bytes)
-    out(f"lag         {lag} not yet received")
+        lsn = stream["stored_lsn"]
+        stored = "nothing stored yet" if lsn is None else f"stored to {lsn}"
+        out(f"log         {stream['state']}{waits}; {stored}")
+    if overview.lag_bytes is None:
+        out("lag         unknown")
+    else:
+        out(f"lag         {format_bytes(overview.lag_bytes)} not yet received")
     out(f"backups     {overview.backups}, newest {overview.newest_backup or 'none'}")
     if overview.next_backup_at is not None:
         out(f"next        {overview.next_backup_at:%Y-%m-%d %H:%M} UTC")
     if overview.open_run is not None:
-        out(f"run         {overview.open_run} is open {overview.waits_for or ''}".rstrip())
+        waits_for = f"waits: {overview.waits_for}" if overview.waits_for else "is under way"
+        out(f"run         {overview.open_run} {waits_for}")
     out()
     for objective in overview.objectives:
         out(

@@ -16,23 +16,27 @@ from processpilot.runbook.step import StepOutcome, StepState
 
 def approve(journal: Journal, run_id: str, *, by: str, comment: str | None) -> StepState:
     """Agree to the step that waits for an approval; return that step."""
-    state, step = _waiting_step(journal, run_id)
-    if step.spec.approval is None:
-        raise RefusedError(
-            f"step {step.spec.id} of run {run_id} needs no approval",
-            hint="Run `processpilot run show` to see what the run waits for.",
-        )
+    state, step = needs_approval(journal, run_id)
     _write(journal, state, Kind.APPROVAL_GIVEN, _by(step, by, comment))
     return step
 
 
 def refuse(journal: Journal, run_id: str, *, by: str, comment: str | None) -> StepState:
     """Refuse the step that waits for an approval; return that step."""
-    state, step = _waiting_step(journal, run_id)
-    if step.spec.approval is None:
-        raise RefusedError(f"step {step.spec.id} of run {run_id} needs no approval")
+    state, step = needs_approval(journal, run_id)
     _write(journal, state, Kind.APPROVAL_REFUSED, _by(step, by, comment))
     return step
+
+
+def needs_approval(journal: Journal, run_id: str) -> tuple[RunState, StepState]:
+    """Return the run and its step that an approval is for; RefusedError when none is."""
+    state, step = _waiting_step(journal, run_id)
+    if step.spec.approval is None:
+        raise RefusedError(
+            f"step {step.spec.id} of run {run_id} needs no approval",
+            hint="Run `processpilot run show` to see what the run waits for.",
+        )
+    return state, step
 
 
 def retry(journal: Journal, run_id: str, *, by: str) -> StepState:
