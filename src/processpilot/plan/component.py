@@ -20,7 +20,7 @@ class Priority(StrEnum):
     LOW = "low"
 
 
-class SupervisordService(Record):
+class SupervisordProgram(Record):
     """A program under supervisord; `server` is unix:///path or http://host:port."""
 
     kind: Literal["supervisord"]
@@ -31,7 +31,7 @@ class SupervisordService(Record):
     timeout_s: Duration = Field(60.0, alias="timeout", gt=0)
 
 
-class SystemdService(Record):
+class SystemdUnit(Record):
     """A systemd unit."""
 
     kind: Literal["systemd"]
@@ -40,7 +40,7 @@ class SystemdService(Record):
     timeout_s: Duration = Field(60.0, alias="timeout", gt=0)
 
 
-class CommandService(Record):
+class StartStopCommands(Record):
     """Programs that start and stop it; `status` ends with 0 while it runs."""
 
     kind: Literal["command"]
@@ -51,7 +51,7 @@ class CommandService(Record):
 
 
 ServiceSpec = Annotated[
-    SupervisordService | SystemdService | CommandService, Field(discriminator="kind")
+    SupervisordProgram | SystemdUnit | StartStopCommands, Field(discriminator="kind")
 ]
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from processpilot.plan.component import (
-    CommandService,
     Component,
-    SupervisordService,
-    SystemdService,
+    StartStopCommands,
+    SupervisordProgram,
+    SystemdUnit,
 )
 from processpilot.plan.load import LoadedPlan
 from processpilot.plan.secrets import read_secret
@@ -21,7 +21,7 @@ from processpilot.storage.store import ObjectStore
 def driver_for(component: Component, loaded: LoadedPlan) -> ServiceDriver | None:
     """Return the driver for what runs a component, or None when the plan does not say."""
     match component.service:
-        case SupervisordService() as service:
+        case SupervisordProgram() as service:
             password = service.password
             return SupervisordDriver(
                 service.server,
@@ -30,9 +30,9 @@ def driver_for(component: Component, loaded: LoadedPlan) -> ServiceDriver | None
                 username=service.user,
                 password=None if password is None else read_secret(password, loaded.base).text,
             )
-        case SystemdService() as service:
+        case SystemdUnit() as service:
             return SystemdDriver(service.unit, timeout_s=service.timeout_s, user=service.user)
-        case CommandService() as service:
+        case StartStopCommands() as service:
             return CommandDriver(
                 service.start, service.stop, service.status, timeout_s=service.timeout_s
             )
