@@ -22,9 +22,10 @@ __all__ = ["s3_endpoint"]
 
 @pytest.fixture(scope="session", autouse=True)
 def staging_place() -> Iterator[Path]:
-    """Keep what scratch servers need in a folder that goes with the tests."""
+    """Keep what scratch servers and killed processes leave in a folder that goes with the tests."""
     folder = Path(tempfile.mkdtemp(prefix="pp-staging-"))
     os.environ["PROCESSPILOT_STAGING_DIR"] = str(folder)
+    os.environ["TMPDIR"] = str(folder)
     yield folder
     shutil.rmtree(folder, ignore_errors=True)
 

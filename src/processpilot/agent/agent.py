@@ -36,6 +36,7 @@ from processpilot.incident.record import (
 from processpilot.incident.watch import Watch
 from processpilot.journal.event import Event, JsonValue
 from processpilot.journal.lease import Lease, acquire_lease, holder
+from processpilot.leftovers import remove_leftovers
 from processpilot.plan.scenario import ActionName
 from processpilot.postgres.lsn import Lsn
 from processpilot.progress import silent
@@ -103,6 +104,7 @@ class Agent:
 
     def __enter__(self) -> Self:
         wired = self._wired
+        remove_leftovers()
         try:
             self._lease = self._stack.enter_context(_controller(wired))
             self._stack.enter_context(acquire_lease(wired.journal, STREAM, wired.locks))

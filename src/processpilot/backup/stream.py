@@ -17,6 +17,7 @@ from processpilot.backup.receiver import Receiver, create_slot, drop_slot, flush
 from processpilot.backup.spool import Shipped, Spool
 from processpilot.clock import Clock
 from processpilot.errors import UnavailableError
+from processpilot.leftovers import SPOOL_PREFIX
 from processpilot.postgres.binaries import Installation
 from processpilot.postgres.connection import ServerAddress
 from processpilot.repository.repository import Repository
@@ -55,7 +56,7 @@ def temporary_stream(
     clock: Clock,
 ) -> Iterator[LogStream]:
     """Yield a stream that receives from now on through a slot called `name`, dropped afterwards."""
-    folder = Path(mkdtemp(prefix="processpilot-spool-"))
+    folder = Path(mkdtemp(prefix=SPOOL_PREFIX))
     spool = Spool(folder / "spool", segment_bytes)
     receiver = Receiver(installation, address, name, spool.folder, folder)
     try:

@@ -16,6 +16,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from processpilot.errors import GapError, UnavailableError
+from processpilot.leftovers import LOG_PREFIX
 from processpilot.postgres.binaries import Installation
 from processpilot.postgres.lsn import Lsn
 from processpilot.postgres.wal import Segment
@@ -52,7 +53,7 @@ def find_log_end(archive: WalArchive, chain: Chain, installation: Installation) 
         raise GapError(f"no log at all from {chain.begin} on", segment=f"timeline {chain.timeline}")
     last: Record | None = None
     commit: datetime | None = None
-    with TemporaryDirectory(prefix="processpilot-log-") as folder:
+    with TemporaryDirectory(prefix=LOG_PREFIX) as folder:
         for count, segment in enumerate(reversed(names)):
             _fetch(archive, chain, segment, chain.timeline, Path(folder))
             first = Segment(chain.timeline, segment.number, segment.size_bytes)
