@@ -110,7 +110,7 @@ def test_a_second_controller_is_refused(site: Site) -> None:
     """While one agent leads, another one cannot take the lease."""
     site.back_up()
     with agent_of(site), closing(site.wired()) as other:
-        with pytest.raises(LockedError, match="held by process"):
+        with pytest.raises(LockedError, match="runs here already"):
             Agent(other, Duties(False, False), QUIET).__enter__()
     done = program(site, "run", "resume")
     assert done.returncode == 4
