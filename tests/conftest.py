@@ -12,12 +12,17 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 from protected_site import MAJORS, SUPERUSER, Site, SiteMaker, one_of, processes_in
 from s3_endpoint import s3_endpoint
 
 from processpilot.postgres.cluster import initialise
 
 __all__ = ["s3_endpoint"]
+
+# A slow machine is no failure: no timing is asserted, and examples may take their time.
+settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("unhurried")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -236,7 +236,8 @@ class Agent:
                 return "the database answers again"
             if error.code == StaleCopyError.code:
                 return "the old server went on after the copy was made"
-        if self._watch is not None and self._watch.is_well_again(state.scenario):
+        rebuilds = any(s.spec.action == ActionName.ASSESS for s in state.steps)
+        if rebuilds and self._watch is not None and self._watch.is_well_again(state.scenario):
             return "the database answers again"
         return None
 
