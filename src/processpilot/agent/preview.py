@@ -25,6 +25,13 @@ class Coverage(StrEnum):
     UNKNOWN = "cannot be known"
 
 
+_MEANINGS = {
+    Coverage.VERIFIED: "looked at now",
+    Coverage.SIMULATED: "described, not tried",
+    Coverage.UNKNOWN: "shows only on the day",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class PreviewStep:
     """One step of a dry run."""
@@ -58,9 +65,9 @@ class Preview:
                 yield f"    waits until {step.approval} agrees"
             if step.refusal is not None:
                 yield f"    WOULD STOP HERE: {step.refusal}"
-        for coverage in Coverage:
+        for coverage, meaning in _MEANINGS.items():
             count = sum(1 for step in self.steps if step.coverage is coverage)
-            yield f"{count} of {len(self.steps)} steps: {coverage}"
+            yield f"{count} of {len(self.steps)} steps: {coverage} ({meaning})"
 
 
 def preview_recovery(wired: Wired, scenario: Scenario) -> Preview:
@@ -72,7 +79,7 @@ def preview_recovery(wired: Wired, scenario: Scenario) -> Preview:
     }
     steps = []
     for step in scenario.steps:
-        coverage, text, refusal = Coverage.SIMULATED, step.action.meaning, None
+        coverage, text, refusal = Coverage.SIMULATED, _described(wired, scenario, step.action), None
         if step.action in looks:
             coverage = Coverage.VERIFIED
             try:
@@ -88,6 +95,20 @@ def preview_recovery(wired: Wired, scenario: Scenario) -> Preview:
             )
         )
     return Preview(scenario.id, tuple(steps))
+
+
+def _described(wired: Wired, scenario: Scenario, action: ActionName) -> str:
+    """Return what a step would do, with the names it would use."""
+    data_dir = wired.loaded.plan.database.data_dir
+    if action is ActionName.SWAP and data_dir is not None:
+        place = wired.loaded.resolve(data_dir)
+        return f"rename {place} to {place}.before-RUN, then {place}.recovered-RUN to {place}"
+    if action is ActionName.START_DATABASE:
+        driver = driver_for(wired.loaded.plan.component(scenario.component), wired.loaded)
+        if driver is None:
+            return "nothing in the plan starts the database: a person is asked to"
+        return f"start it through {driver.name}"
+    return action.meaning
 
 
 def _restore(wired: Wired) -> str:
