@@ -87,14 +87,13 @@ def restore(contest: Contest, rounds: int) -> None:
     """Writing the newest backup's files."""
     row = "restore of the files"
     rest = contest.rest
-    target = contest.cluster.folder / "restored"
+    target = contest.cluster.folder / "targets" / "restored"
     for number in range(rounds):
         work = contest.with_rest(
             lambda: contest.ours.restore(target),
             None if rest is None else lambda: rest.restore(target),
         )
         contest.sheet.round(row, number, work | {COPY: contest.plain.copy})
-    shutil.rmtree(target, ignore_errors=True)
 
 
 def verify(contest: Contest, rounds: int) -> None:
@@ -142,7 +141,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             rest.renew()
             cluster.sql(f"alter system set archive_command = '{rest.archive_command}'")
             cluster.sql("select pg_reload_conf()")
-        sheet = Sheet()
+        targets = folder / "targets"
+
+        def tidy() -> None:
+            shutil.rmtree(targets, ignore_errors=True)
+            targets.mkdir()
+
+        sheet = Sheet(tidy)
         run(Contest(cluster, sheet, rest), options.rounds)
         print(
             f"{os.cpu_count()} cores, {cluster.data_bytes() / 1e9:.1f} GB, "

@@ -52,7 +52,6 @@ class Ours:
 
     def restore(self, target: Path, backup: str = "latest") -> int:
         """Write a backup's files; synced on return. Returns peak memory."""
-        shutil.rmtree(target, ignore_errors=True)
         return run_program(
             [sys.executable, "-m", "bench.restore_files", str(self.plan), backup, str(target)]
         )
@@ -135,7 +134,6 @@ class PgBackRest:
 
     def restore(self, target: Path) -> int:
         """Write the newest backup's files; synced on return. Returns peak memory."""
-        shutil.rmtree(target, ignore_errors=True)
         target.mkdir(mode=0o700)
         return self._run(f"--pg1-path={target}", "restore")
 
@@ -160,8 +158,7 @@ class Plain:
 
     def basebackup(self) -> int:
         """Take a plain base backup, which syncs by itself. Returns peak memory."""
-        target = self._cluster.folder / "basebackup"
-        shutil.rmtree(target, ignore_errors=True)
+        target = self._cluster.folder / "targets" / "basebackup"
         program = str(self._cluster.installation.bin_dir / "pg_basebackup")
         return run_program(
             [program, "-d", self._cluster.dsn, "-D", str(target), "-X", "stream", "-c", "fast"]
@@ -172,8 +169,7 @@ class Plain:
 
         Returns peak memory.
         """
-        target = self._cluster.folder / "copy"
-        shutil.rmtree(target, ignore_errors=True)
+        target = self._cluster.folder / "targets" / "copy"
         target.mkdir()
         names = [path for path in self._cluster.data.iterdir() if path.name != "pg_wal"]
         script = 'target=$1; shift; cp -r "$@" "$target" 2>/dev/null; sync'

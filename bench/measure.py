@@ -33,11 +33,13 @@ def run_program(argv: Sequence[str], env: Mapping[str, str] | None = None) -> in
 class Sheet:
     """Everything measured so far: by row, by contender."""
 
+    tidy: Callable[[], None]
     rows: dict[str, dict[str, list[Taken]]] = field(default_factory=dict)
     notes: dict[str, list[str]] = field(default_factory=dict)
 
     def time(self, row: str, who: str, work: Callable[[], int]) -> None:
-        """Time `work`, which returns its peak memory, with the disk's caches written out before."""
+        """Time `work`, which returns its peak memory; targets are gone and caches written before."""
+        self.tidy()
         subprocess.run(["sync"], check=True)
         begun = time.monotonic()
         peak = work()

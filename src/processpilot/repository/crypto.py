@@ -9,6 +9,7 @@ people is left to `keys`.
 from __future__ import annotations
 
 import secrets
+import threading
 from functools import lru_cache
 
 import blake3
@@ -103,11 +104,22 @@ class Keyring:
         return decompress(body, place=name, limit_bytes=MAX_OBJECT_BYTES)
 
 
+_local = threading.local()
+
+
+def _decompressor() -> zstandard.ZstdDecompressor:
+    """Return this thread's decompressor; making one costs as much as using it for a small blob."""
+    found: zstandard.ZstdDecompressor | None = getattr(_local, "decompressor", None)
+    if found is None:
+        found = _local.decompressor = zstandard.ZstdDecompressor()
+    return found
+
+
 def decompress(body: bytes, *, place: str, limit_bytes: int) -> bytes:
     """Return one zstd frame's content; ChecksumError when damaged or over `limit_bytes`."""
     try:
         if zstandard.frame_content_size(body) > limit_bytes:
             raise ChecksumError(f"{place} claims more than {limit_bytes} bytes", place=place)
-        return zstandard.ZstdDecompressor().decompress(body)
+        return _decompressor().decompress(body)
     except zstandard.ZstdError as error:
         raise ChecksumError(f"{place} does not decompress: {error}", place=place) from error
