@@ -38,7 +38,7 @@ class Sheet:
     notes: dict[str, list[str]] = field(default_factory=dict)
 
     def time(self, row: str, who: str, work: Callable[[], int]) -> None:
-        """Time `work`, which returns its peak memory; targets are gone and caches written before."""
+        """Time `work`, which returns its peak memory; targets are gone, caches written out."""
         self.tidy()
         subprocess.run(["sync"], check=True)
         begun = time.monotonic()
