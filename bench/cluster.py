@@ -75,7 +75,7 @@ class Cluster:
 
     def sql(self, statement: str) -> object:
         """Execute one statement; return the first value of its first row, if it has any."""
-        with ServerAddress.parse(self.dsn).session() as connection:
+        with ServerAddress.parse(self.dsn).session(limit_s=None) as connection:
             cursor = connection.execute(statement.encode())
             row = cursor.fetchone() if cursor.description else None
             return None if row is None else row[0]

@@ -56,7 +56,7 @@ def start_database(places: Places, supervisor: Supervisor, clock: Clock) -> None
         host=str(places.sockets), port=places.database_port, user=SUPERUSER, dbname="postgres"
     )
     _wait_for(lambda: _answers(local), "PostgreSQL", clock)
-    with local.session() as connection:
+    with local.session(limit_s=None) as connection:
         # CREATE and ALTER take no parameters, so the password is quoted by psycopg.
         statement = sql.SQL("alter role {} password {}").format(
             sql.Identifier(SUPERUSER), sql.Literal(password)
@@ -73,7 +73,7 @@ def start_database(places: Places, supervisor: Supervisor, clock: Clock) -> None
 
 def _answers(address: ServerAddress) -> bool:
     try:
-        with address.session() as connection:
+        with address.session(limit_s=None) as connection:
             connection.execute("select 1")
     except UnavailableError:
         return False
