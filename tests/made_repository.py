@@ -10,6 +10,7 @@ from pathlib import Path
 from processpilot.backup.collect import TreeWriter, collect
 from processpilot.backup.parent import ParentTree
 from processpilot.backup.scan import scan_data_directory
+from processpilot.backup.stretches import ReadJob
 from processpilot.backup.upload import Uploads
 from processpilot.postgres.lsn import Lsn
 from processpilot.postgres.wal import Segment
@@ -77,16 +78,10 @@ def written_tree(
 ) -> Manifest:
     """Return the manifest of `root` with all its packs stored; it is not committed."""
     known = None if parent is None else ParentTree(repository, parent)
+    job = ReadJob(repository, backup, root, parent, None, None, 1, 2)
     with Uploads(repository.store) as uploads:
-        tree = TreeWriter(repository, backup, known, uploads, level=1, progress=silent)
-        collected = collect(
-            scan_data_directory(root),
-            tree,
-            known,
-            pages_before=None,
-            workers=2,
-            chunk_bytes=tree.chunk_bytes,
-        )
+        tree = TreeWriter(repository, backup, known, uploads, silent, number_step=3)
+        collected = collect(scan_data_directory(root), tree, job, processes=False)
     number = (backup.began_at - BEGIN).days
     return Manifest(
         backup_id=backup,

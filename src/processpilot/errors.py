@@ -30,6 +30,10 @@ class ProcessPilotError(Exception):
         self.message = message
         self.hint = hint
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Make it picklable whatever its constructor asks for: workers report to their parent."""
+        return _again, (type(self), self.message), self.__dict__
+
 
 class UsageError(ProcessPilotError):
     """The request is malformed; asking differently helps."""
@@ -95,3 +99,10 @@ class GapError(IntegrityError):
     def __init__(self, message: str, *, segment: str, hint: str | None = None) -> None:
         super().__init__(message, hint=hint)
         self.segment = segment
+
+
+def _again(kind: type[ProcessPilotError], message: str) -> ProcessPilotError:
+    """Return an error of that kind; its fields are put back by the unpickler."""
+    error = kind.__new__(kind)
+    error.args = (message,)
+    return error

@@ -84,7 +84,7 @@ def _collect(
     if not archives.label:
         raise IntegrityError("the server sent no backup_label")
     return StreamedBackup(
-        tree.finish(archives.directories(), archives.file_count),
+        tree.finish(archives.directories()),
         tuple(
             FoundTablespace(int(oid), location, location.startswith("pg_tblspc/"))
             for oid, location, _ in spaces
@@ -228,13 +228,12 @@ class _Archives:
     def __init__(self, tree: TreeWriter, parent: ParentTree | None) -> None:
         self._tree = tree
         self._parent = parent
-        self._writer = tree.new_writer()
+        self._writer = tree.chunk_writer()
         self._folders: dict[str, tarfile.TarInfo] = {}
         self._files: dict[str, list[FileEntry]] = defaultdict(list)
         self._links: dict[str, list[tuple[str, str]]] = defaultdict(list)
         self.label = ""
         self.map = ""
-        self.file_count = 0
 
     def store(self, name: str, source: IO[bytes]) -> None:
         """Store one archive: `base`, or a tablespace by its OID."""
@@ -270,7 +269,6 @@ class _Archives:
         file = FoundFile(path, member.size, member.mode, UNKNOWN_ID, UNKNOWN_ID)
         entry = self._tree.add_file(file, rows, None)
         self._files[path.rpartition("/")[0]].append(entry)
-        self.file_count += 1
 
     def _rows(self, writer: ChunkWriter, path: str, content: IO[bytes]) -> Iterator[bytes]:
         per_leaf = CHUNKS_PER_LEAF * self._tree.chunk_bytes

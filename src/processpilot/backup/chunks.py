@@ -20,8 +20,9 @@ from processpilot.repository.blob import REF, Refs
 from processpilot.repository.manifest import BadPage
 from processpilot.repository.pack import PackWriter
 
-# Page checksums are vectorised over a window; measured (docs/architecture.md) flat from 2 MiB up.
-WINDOW_BYTES = 8 * 1024 * 1024
+# Large enough for page checksums to be vectorised, small enough for the caches; measured
+# (docs/architecture.md, "Decisions").
+WINDOW_BYTES = 2 * 1024 * 1024
 PAGE_BYTES = 8192
 _REREAD_PAUSE_S = 0.05
 
@@ -126,7 +127,6 @@ class ChunkWriter:
             size = min(begin + last * self._chunk_bytes, end) - offset
             if keep[first]:
                 rows.append(known.kept(first, last))
-                self._on_bytes(size)
             else:
                 view = memoryview(self._window)[:size]
                 filled = _read_fully(descriptor, view, offset)
@@ -141,7 +141,10 @@ class ChunkWriter:
     def write_window(
         self, window: memoryview, first: int, known: KnownChunks | None
     ) -> list[bytes]:
-        """Return the references of the chunks in `window`, whose first one is number `first`."""
+        """Return the references of the chunks in `window`, whose first one is number `first`.
+
+        `on_bytes` hears of it: progress, or whoever slows the reading down.
+        """
         rows = []
         for begin in range(0, len(window), self._chunk_bytes):
             chunk = window[begin : begin + self._chunk_bytes]

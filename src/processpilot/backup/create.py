@@ -7,10 +7,9 @@ of log from start to stop is in the repository, so a backup stands alone or does
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -18,6 +17,7 @@ import psycopg
 
 from processpilot import __version__
 from processpilot.backup.basebackup import collect_stream
+from processpilot.backup.changes import Changes
 from processpilot.backup.collect import Collected, TreeWriter, collect
 from processpilot.backup.inspect import (
     every_extension,
@@ -28,10 +28,12 @@ from processpilot.backup.inspect import (
 )
 from processpilot.backup.parent import ParentTree, choose_parent
 from processpilot.backup.pin import pinned
-from processpilot.backup.scan import FoundTablespace, scan_data_directory
-from processpilot.backup.summary import Changes, read_changes
+from processpilot.backup.scan import FoundTablespace, Scan, scan_data_directory
+from processpilot.backup.stretches import ReadJob
+from processpilot.backup.summary import read_changes
 from processpilot.backup.upload import Uploads
 from processpilot.clock import Clock
+from processpilot.crew import PROCESSES_FROM_BYTES, worker_count
 from processpilot.errors import GapError, RefusedError
 from processpilot.postgres.connection import ServerAddress
 from processpilot.postgres.lsn import Lsn
@@ -55,7 +57,8 @@ class BackupRequest:
 
     `data_dir` overrides where the data directory is looked for; `through_protocol` never looks.
     `plan` is the text of the plan to store beside the data. `continuous` says that somebody goes on
-    streaming the log behind the backup.
+    streaming the log behind the backup. `workers` and `in_processes` are chosen by the machine and
+    by how much there is to read, when not given. `bytes_per_s` slows the reading down.
     """
 
     address: ServerAddress
@@ -65,6 +68,8 @@ class BackupRequest:
     workers: int | None = None
     plan: str | None = None
     continuous: bool = True
+    bytes_per_s: float | None = None
+    in_processes: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,14 +201,16 @@ def _copy(
     root = None
     if not request.through_protocol:
         root = readable_data_directory(facts, request.data_dir)
+    workers = 0 if root is None else request.workers or worker_count()
     with Uploads(repository.store) as uploads:
         tree = TreeWriter(
             repository,
             backup_id,
             known,
             uploads,
+            surroundings.progress,
             level=request.compression_level,
-            progress=surroundings.progress,
+            number_step=workers + 1,
         )
         if root is None:
             stream = collect_stream(request.address, f"processpilot {backup_id}", tree, known)
@@ -218,30 +225,33 @@ def _copy(
                 stream.tablespace_map,
                 "protocol",
             )
-        return _copy_files(request, facts, tree, known, root, surroundings.clock, parent)
+        job = ReadJob(
+            repository=repository,
+            backup_id=backup_id,
+            root=root,
+            parent=parent,
+            changes=None,
+            pages_before=None,
+            level=request.compression_level,
+            workers=workers,
+            bytes_per_s=request.bytes_per_s,
+        )
+        return _copy_files(request, facts, tree, job, surroundings.clock)
 
 
 def _copy_files(
-    request: BackupRequest,
-    facts: ClusterFacts,
-    tree: TreeWriter,
-    known: ParentTree | None,
-    root: Path,
-    clock: Clock,
-    parent: Manifest | None,
+    request: BackupRequest, facts: ClusterFacts, tree: TreeWriter, job: ReadJob, clock: Clock
 ) -> _Copied:
+    parent = job.parent
     with _backup_mode(request.address, f"processpilot {tree.backup_id}") as mode:
         changes = _changes(request.address, mode, parent, clock)
-        scan = scan_data_directory(root)
-        collected = collect(
-            scan,
-            tree,
-            known,
-            pages_before=mode.start_lsn if facts.data_checksums else None,
-            workers=request.workers or default_workers(),
-            chunk_bytes=tree.chunk_bytes,
-            changes=changes,
-        )
+        scan = scan_data_directory(job.root)
+        pages_before = mode.start_lsn if facts.data_checksums else None
+        job = replace(job, changes=changes, pages_before=pages_before)
+        processes = request.in_processes
+        if processes is None:
+            processes = _bytes_to_read(scan, changes, tree.chunk_bytes) >= PROCESSES_FROM_BYTES
+        collected = collect(scan, tree, job, processes=processes)
         stop_lsn, stop_at, backup_label, tablespace_map = mode.stop()
     return _Copied(
         collected,
@@ -255,6 +265,20 @@ def _copy_files(
         "files",
         0 if changes is None or parent is None else parent.partly_read + 1,
     )
+
+
+def _bytes_to_read(scan: Scan, changes: Changes | None, chunk_bytes: int) -> int:
+    """Return about how much of the data directory has to be read."""
+    if changes is None:
+        return scan.source_bytes
+    total = 0
+    for folder in scan.directories:
+        for file in folder.files:
+            count = -(-file.size_bytes // chunk_bytes)
+            keep = changes.unchanged_chunks(file.path, 0, count, chunk_bytes)
+            unread = 0 if keep is None else int(keep.sum())
+            total += max(0, file.size_bytes - unread * chunk_bytes)
+    return total
 
 
 def _changes(
@@ -322,11 +346,6 @@ def wait_for_wal(
                 hint="Run `processpilot check` to see whether the log is being received.",
             )
         surroundings.clock.sleep(0.2)
-
-
-def default_workers() -> int:
-    """Return how many threads read: one per core, at least 2 and at most 8."""
-    return min(8, max(2, os.cpu_count() or 2))
 
 
 def _outside_config(facts: ClusterFacts) -> dict[str, str]:

@@ -9,14 +9,15 @@ from typing import Self
 
 from processpilot.storage.store import ObjectStore
 
-_PARALLEL = 2
-_WAITING = 3
+# One on its way and one waiting, while the next pack is being filled.
+_PARALLEL = 1
+_WAITING = 1
 
 
 class Uploads:
-    """A context that stores objects in the background; leaving it waits for all of them.
+    """Stores objects in the background; as a context, leaving it waits for all of them.
 
-    The first failure is raised by the next `put` or on leaving.
+    The first failure is raised by the next `put`, by `wait`, or on leaving.
     """
 
     def __init__(self, store: ObjectStore) -> None:
@@ -39,9 +40,13 @@ class Uploads:
             if kind is None:
                 self.wait()
         finally:
-            self._pool.shutdown(wait=True, cancel_futures=True)
+            self.close()
 
-    def put(self, name: str, data: bytes) -> None:
+    def close(self) -> None:
+        """End the thread; what was not begun is given up."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def put(self, name: str, data: bytes | memoryview) -> None:
         """Queue one object; blocks while too many are waiting."""
         self._raise_first_failure()
         self._room.acquire()
@@ -49,7 +54,7 @@ class Uploads:
         with self._lock:
             self._pending.append(future)
 
-    def _store_one(self, name: str, data: bytes) -> None:
+    def _store_one(self, name: str, data: bytes | memoryview) -> None:
         try:
             self._store.put(name, data)
         finally:

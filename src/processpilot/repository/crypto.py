@@ -48,6 +48,10 @@ class Keyring:
     def __repr__(self) -> str:
         return f"Keyring({self._id.hex()})"
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Make it picklable, key included, for workers of this very process (`crew`)."""
+        return Keyring, (self._id, self._key)
+
     def _derive(self, purpose: bytes) -> bytes:
         kdf = HKDF(SHA256(), KEY_BYTES, salt=self._id, info=b"processpilot 1 " + purpose)
         return kdf.derive(self._key)

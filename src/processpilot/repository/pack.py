@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 import zstandard
 
@@ -23,17 +22,30 @@ _LENGTH = struct.Struct("<I")
 _MAX_INDEX_BYTES = 64 * 1024 * 1024
 
 
-@dataclass(slots=True)
+# Room for the blob that crosses the target, and for the index.
+_ROOM_BYTES = TARGET_BYTES + 2 * 1024 * 1024
+
+
 class _OpenPack:
-    pack: PackId
-    parts: list[bytes] = field(default_factory=lambda: [MAGIC])
-    size_bytes: int = len(MAGIC)
-    rows: list[bytes] = field(default_factory=list)
+    """A pack being filled, in memory reserved once."""
+
+    def __init__(self, pack: PackId) -> None:
+        self.pack = pack
+        self.rows: list[bytes] = []
+        self.size_bytes = 0
+        self._body = bytearray(_ROOM_BYTES)
+        self.add(MAGIC)
 
     def add(self, part: bytes) -> None:
-        # Joined once at the end: a growing buffer is copied again and again under the lock.
-        self.parts.append(part)
-        self.size_bytes += len(part)
+        end = self.size_bytes + len(part)
+        if end > len(self._body):
+            self._body.extend(bytes(end - len(self._body)))
+        self._body[self.size_bytes : end] = part
+        self.size_bytes = end
+
+    @property
+    def content(self) -> memoryview:
+        return memoryview(self._body)[: self.size_bytes]
 
 
 class PackWriter:
@@ -46,7 +58,7 @@ class PackWriter:
         self,
         keyring: Keyring,
         next_pack: Callable[[], PackId],
-        upload: Callable[[str, bytes], None],
+        upload: Callable[[str, memoryview], None],
         *,
         level: int = 1,
     ) -> None:
@@ -83,7 +95,7 @@ class PackWriter:
         sealed = self._keyring.seal_blob(current.pack, current.size_bytes, index)
         current.add(sealed + _LENGTH.pack(len(sealed)))
         self.stored_bytes += current.size_bytes
-        self._upload(current.pack.object_name, b"".join(current.parts))
+        self._upload(current.pack.object_name, current.content)
 
 
 def read_pack(store: ObjectStore, keyring: Keyring, pack: PackId) -> tuple[bytes, Refs]:

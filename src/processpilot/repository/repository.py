@@ -8,7 +8,7 @@ overwrites an object.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from processpilot.errors import (
@@ -111,11 +111,15 @@ class Repository:
         stored = self.store.get_range(ref.pack.object_name, ref.offset, ref.stored_bytes)
         return self.open_blob(ref, stored)
 
-    def read_blobs(self, refs: Sequence[BlobRef]) -> list[bytes]:
-        """Return the plaintext of several blobs of one pack, in the order given."""
+    def read_blobs(self, refs: Sequence[BlobRef]) -> Iterator[bytes]:
+        """Yield the plaintext of several blobs of one pack, in the order given.
+
+        All are fetched at once; each is opened when it is asked for.
+        """
         ranges = [(ref.offset, ref.stored_bytes) for ref in refs]
         parts = self.store.get_ranges(refs[0].pack.object_name, ranges)
-        return [self.open_blob(ref, part) for ref, part in zip(refs, parts, strict=True)]
+        for ref, part in zip(refs, parts, strict=True):
+            yield self.open_blob(ref, part)
 
     def backup_ids(self) -> list[BackupId]:
         """Return the identities of every committed backup, oldest first."""

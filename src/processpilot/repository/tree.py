@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -120,23 +120,42 @@ def chunk_count(size_bytes: int, chunk_bytes: int) -> int:
 
 
 def file_chunks(reader: BlobReader, entry: FileEntry) -> Iterator[Refs]:
-    """Yield a file's chunk references in order, a leaf at a time."""
+    """Yield a file's chunk references in order, a leaf at a time, as they are."""
     if entry.leaves is None:
         assert entry.chunks is not None
-        if len(entry.chunks):
-            yield entry.chunks
+        yield entry.chunks
         return
     for leaf in refs_in(entry.leaves):
         yield decode_refs(reader.read_blob(leaf))
 
 
-def check_file(entry: FileEntry, chunks: Sequence[Refs], chunk_bytes: int) -> None:
-    """Raise IntegrityError unless `chunks` add up to exactly the file's size, each full."""
-    raw = np.concatenate([part["raw_bytes"] for part in chunks]) if chunks else np.zeros(0)
-    full = raw[:-1]
-    whole = len(raw) == chunk_count(entry.size_bytes, chunk_bytes)
-    if not whole or int(raw.sum()) != entry.size_bytes or bool((full != chunk_bytes).any()):
+def check_leaf_count(entry: FileEntry, chunk_bytes: int) -> None:
+    """Raise IntegrityError unless a file has exactly the leaves that its size asks for.
+
+    A file that carries its references itself has none, whatever its size.
+    """
+    if entry.leaves is None:
+        return
+    expected = -(-chunk_count(entry.size_bytes, chunk_bytes) // CHUNKS_PER_LEAF)
+    if len(entry.leaves) != expected:
         raise IntegrityError(
-            f"the chunks of {entry.name} hold {int(raw.sum())} bytes, "
-            f"its entry says {entry.size_bytes}"
+            f"{entry.name} has {len(entry.leaves)} leaves, its {entry.size_bytes} bytes "
+            f"need {expected}"
         )
+
+
+def check_part(name: str, size_bytes: int, number: int, refs: Refs, chunk_bytes: int) -> Refs:
+    """Return `refs`; IntegrityError unless they are exactly part `number` of a file of that size.
+
+    A part is a leaf's worth; every chunk but the file's last is full.
+    """
+    begin = number * CHUNKS_PER_LEAF * chunk_bytes
+    expected = min(size_bytes - begin, CHUNKS_PER_LEAF * chunk_bytes)
+    raw = refs["raw_bytes"]
+    whole = len(raw) == chunk_count(expected, chunk_bytes)
+    if not whole or int(raw.sum()) != expected or bool((raw[:-1] != chunk_bytes).any()):
+        raise IntegrityError(
+            f"the chunks of {name} from {begin} on hold {int(raw.sum())} bytes, "
+            f"its entry says {expected}"
+        )
+    return refs

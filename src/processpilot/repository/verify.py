@@ -6,29 +6,27 @@ the same function that restore uses, so verification cannot call fine what resto
 
 from __future__ import annotations
 
-import threading
+import itertools
+import struct
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-import numpy as np
-
+from processpilot.crew import PROCESSES_FROM_BYTES, open_crew, worker_count
 from processpilot.errors import IntegrityError, NotFoundError
-from processpilot.parallel import run_all
 from processpilot.postgres.wal import Segment
 from processpilot.progress import Progress
-from processpilot.repository.blob import BackupId, PackId, Refs, decode_refs, packs_in, refs_in
+from processpilot.repository.blob import BackupId, PackId, Refs, decode_refs, packs_in, ref_of
 from processpilot.repository.chain import Chain, resolve_chain
+from processpilot.repository.examine import ExamineJob, PackTask, SegmentTask, Task
 from processpilot.repository.expire import wal_floor
 from processpilot.repository.keys import check_recipients
 from processpilot.repository.manifest import Manifest
 from processpilot.repository.names import BACKUPS, PACKS, objects, strangers
-from processpilot.repository.pack import MAGIC, read_pack
 from processpilot.repository.repository import Repository, check_settings
-from processpilot.repository.tree import Directory, check_file, file_chunks
+from processpilot.repository.tree import Directory, FileEntry, check_leaf_count, check_part
 from processpilot.repository.wal import WalArchive, WalInventory
 
-_WORKERS = 2
 _STRANGER = "is no object of this format; nothing reads it, remove it if nobody needs it"
 
 
@@ -58,28 +56,27 @@ class Verification:
 
 
 class _Ledger:
-    """Collects findings and figures from several threads."""
+    """Collects findings and figures."""
 
     def __init__(self, progress: Progress, total_bytes: int) -> None:
         self.findings: list[Finding] = []
         self.bytes = 0
         self._progress = progress
         self._total = total_bytes
-        self._lock = threading.Lock()
 
     def count(self, size: int) -> None:
-        with self._lock:
-            self.bytes += size
-            done = self.bytes
-        self._progress("verify", done, self._total)
+        self.bytes += size
+        self._progress("verify", self.bytes, self._total)
+
+    def count_read(self, read: Callable[[], bytes]) -> None:
+        self.count(len(read()))
 
     def guard(self, place: str, backups: Sequence[BackupId], look: Callable[[], None]) -> None:
         """Run `look`; what it raises about stored bytes becomes a finding."""
         try:
             look()
         except (IntegrityError, NotFoundError) as error:
-            with self._lock:
-                self.findings.append(Finding(place, error.message, tuple(backups)))
+            self.findings.append(Finding(place, error.message, tuple(backups)))
 
 
 def verify_repository(
@@ -93,25 +90,29 @@ def verify_repository(
     ledger = _Ledger(progress, total)
     ledger.guard("config", (), lambda: check_settings(repository.store))
     ledger.guard("keys", (), lambda: check_recipients(repository.store, repository.keyring))
-    users: dict[PackId, set[BackupId]] = {}
-    refs: dict[PackId, list[Refs]] = {}
+    needs = _Needs(repository)
     if only is None:
         ledger.findings += [Finding(name, _STRANGER, ()) for name in strangers(repository.store)]
-        for info in objects(repository.store, PACKS):
-            refs[PackId.parse(info.name)] = []
+        needs.packs = {PackId.parse(info.name): [] for info in objects(repository.store, PACKS)}
     manifests = _manifests(repository, only, ledger)
     for manifest in manifests:
         place = f"{BACKUPS}{manifest.backup_id}"
         ledger.findings += _harmed_at_the_source(manifest, place)
-        look = partial(_walk, repository, manifest, users, refs)
-        ledger.guard(place, (manifest.backup_id,), look)
-    _in_parallel(
-        partial(_verify_pack, repository, pack, needed, users.get(pack, set()), deep, ledger)
-        for pack, needed in sorted(refs.items(), key=lambda item: item[0].object_name)
-    )
-    segments = _verify_log(repository, manifests, ledger, everything=only is None)
+        ledger.guard(place, (manifest.backup_id,), partial(needs.add, manifest))
+    segments = _resolve_log(repository, manifests, ledger, everything=only is None)
+    tasks: Iterator[Task] = itertools.chain(needs.tasks(), map(SegmentTask, segments))
+    segment_bytes = manifests[0].cluster.wal_segment_bytes if manifests else 0
+    job = ExamineJob(repository, segment_bytes, deep)
+    everyone = tuple(manifest.backup_id for manifest in manifests)
+    processes = total >= PROCESSES_FROM_BYTES
+    with open_crew(job.begin, worker_count(), processes=processes) as crew:
+        for task, examined in crew.results(tasks):
+            ledger.count(examined.bytes)
+            if examined.problem is not None:
+                harmed = needs.users(task.pack) if isinstance(task, PackTask) else everyone
+                ledger.findings.append(Finding(task.place, examined.problem, harmed))
     findings = tuple(sorted(ledger.findings, key=lambda finding: finding.place))
-    return Verification(len(manifests), len(refs), segments, ledger.bytes, findings)
+    return Verification(len(manifests), len(needs.packs), len(segments), ledger.bytes, findings)
 
 
 def _harmed_at_the_source(manifest: Manifest, place: str) -> Iterator[Finding]:
@@ -139,84 +140,81 @@ def _manifests(
     return found
 
 
-def _walk(
-    repository: Repository,
-    manifest: Manifest,
-    users: dict[PackId, set[BackupId]],
-    refs: dict[PackId, list[Refs]],
-) -> None:
-    """Note every pack the backup needs and check that each file's chunks add up."""
+class _Needs:
+    """What backups need of which packs. What they share is read and noted once."""
 
-    def note(found: Refs) -> None:
-        for pack in packs_in(found):
-            users.setdefault(pack, set()).add(manifest.backup_id)
+    def __init__(self, repository: Repository) -> None:
+        self.packs: dict[PackId, list[bytes]] = {}
+        self._repository = repository
+        self._users: dict[PackId, set[BackupId]] = {}
+        self._leaves: dict[bytes, frozenset[PackId]] = {}
+
+    def users(self, pack: PackId) -> tuple[BackupId, ...]:
+        """Return the backups that need something of a pack."""
+        return tuple(sorted(self._users.get(pack, ())))
+
+    def tasks(self) -> Iterator[PackTask]:
+        """Yield every pack with what is needed of it, by name."""
+        for pack in sorted(self.packs, key=lambda pack: pack.object_name):
+            yield PackTask(pack, b"".join(self.packs[pack]))
+
+    def add(self, manifest: Manifest) -> None:
+        """Note everything a backup needs, and check that each file's chunks add up."""
+        for entry in manifest.directories:
+            self._used(manifest, self._note(decode_refs(entry.node.to_bytes())))
+            for file in Directory.from_json(self._repository.read_blob(entry.node)).files:
+                self._add_file(manifest, file)
+
+    def _add_file(self, manifest: Manifest, file: FileEntry) -> None:
+        check_leaf_count(file, manifest.chunk_bytes)
+        rows = [None] if file.leaves is None else [row.tobytes() for row in file.leaves]
+        for number, row in enumerate(rows):
+            # The same leaf at the same place of a file of another length may not fit.
+            key = None if row is None else row + struct.pack("<QQ", number, file.size_bytes)
+            if key is None or key not in self._leaves:
+                packs = self._add_part(manifest.chunk_bytes, file, number, row)
+                if key is not None:
+                    self._leaves[key] = packs
+            self._used(manifest, packs if key is None else self._leaves[key])
+
+    def _add_part(
+        self, chunk_bytes: int, file: FileEntry, number: int, row: bytes | None
+    ) -> frozenset[PackId]:
+        if row is None:
+            assert file.chunks is not None
+            part, packs = file.chunks, frozenset[PackId]()
+        else:
+            part = decode_refs(self._repository.read_blob(ref_of(row)))
+            packs = self._note(decode_refs(row))
+        check_part(file.name, file.size_bytes, number, part, chunk_bytes)
+        return packs | self._note(part)
+
+    def _used(self, manifest: Manifest, packs: Iterable[PackId]) -> None:
+        for pack in packs:
+            self._users.setdefault(pack, set()).add(manifest.backup_id)
+
+    def _note(self, refs: Refs) -> frozenset[PackId]:
+        """Note references, pack by pack; return the packs."""
+        packs = packs_in(refs)
+        for pack in packs:
             mine = (
-                (found["backup_time"] == pack.backup.time_s)
-                & (found["backup_tag"] == pack.backup.tag)
-                & (found["pack"] == pack.number)
+                (refs["backup_time"] == pack.backup.time_s)
+                & (refs["backup_tag"] == pack.backup.tag)
+                & (refs["pack"] == pack.number)
             )
-            refs.setdefault(pack, []).append(found[mine])
-
-    for entry in manifest.directories:
-        note(decode_refs(entry.node.to_bytes()))
-        for file in Directory.from_json(repository.read_blob(entry.node)).files:
-            if file.leaves is not None:
-                note(file.leaves)
-            chunks = list(file_chunks(repository, file))
-            check_file(file, chunks, manifest.chunk_bytes)
-            for part in chunks:
-                note(part)
+            self.packs.setdefault(pack, []).append(refs[mine].tobytes())
+        return frozenset(packs)
 
 
-def _verify_pack(
-    repository: Repository,
-    pack: PackId,
-    needed: Iterable[Refs],
-    users: set[BackupId],
-    deep: bool,
-    ledger: _Ledger,
-) -> None:
-    def look() -> None:
-        try:
-            body, index = read_pack(repository.store, repository.keyring, pack)
-        except NotFoundError:
-            if users:
-                raise
-            return  # nobody needs it, and an expiry removed it meanwhile
-        ledger.count(len(body))
-        place = pack.object_name
-        view = memoryview(body)
-        end = len(MAGIC)
-        for ref in refs_in(index):
-            if ref.offset != end:
-                raise IntegrityError(f"{place} has {ref.offset - end} stray bytes at {end}")
-            end += ref.stored_bytes
-            stored = view[ref.offset : end]
-            if deep:
-                repository.open_blob(ref, stored)
-            else:
-                repository.keyring.open_blob(pack, ref.offset, stored)
-        if not users:
-            return
-        rows = {bytes(row) for row in _rows(index)}
-        wanted = np.concatenate(list(needed))
-        if any(bytes(row) not in rows for row in _rows(wanted)):
-            raise IntegrityError(f"{place} lacks a blob that a backup refers to")
-
-    ledger.guard(pack.object_name, sorted(users), look)
-
-
-def _rows(refs: Refs) -> list[memoryview]:
-    data = memoryview(refs.tobytes())
-    return [data[begin : begin + 56] for begin in range(0, len(data), 56)]
-
-
-def _verify_log(
+def _resolve_log(
     repository: Repository, manifests: list[Manifest], ledger: _Ledger, *, everything: bool
-) -> int:
-    """Check the log behind each backup, or with `everything` all there is; return segments read."""
+) -> list[Segment]:
+    """Check the chain of log behind each backup, its tail and the histories.
+
+    Return the whole segments to read: those of the chains, or with `everything` all there are.
+    """
     if not manifests:
-        return 0
+        return []
     archive = WalArchive(repository, manifests[0].cluster.wal_segment_bytes)
     inventory = archive.inventory()
     floor = 0
@@ -240,28 +238,16 @@ def _verify_log(
     tails = {chain.tail: chain for _, chain in chains if chain.tail is not None}
     ids = tuple(manifest.backup_id for manifest in manifests)
 
-    def read(name: str, look: Callable[[], bytes]) -> None:
-        ledger.guard(name, ids, lambda: ledger.count(len(look())))
-
-    _in_parallel(
-        partial(read, segment.name, partial(archive.read_segment, segment))
-        for segment in sorted(wanted)
-    )
-    _in_parallel(
-        partial(read, tail.name, partial(archive.read_tail, tail, chain.tail_pieces))
-        for tail, chain in tails.items()
-    )
+    for tail, chain in tails.items():
+        look = partial(archive.read_tail, tail, chain.tail_pieces)
+        ledger.guard(tail.name, ids, partial(ledger.count_read, look))
     for timeline in sorted(inventory.histories):
         ledger.guard(f"{timeline:08X}.history", ids, partial(_read_history, archive, timeline))
-    return len(wanted) + len(tails)
+    return sorted(wanted)
 
 
 def _read_history(archive: WalArchive, timeline: int) -> None:
     archive.history(timeline)
-
-
-def _in_parallel(jobs: Iterable[Callable[[], None]]) -> None:
-    run_all(lambda job: job(), jobs, _WORKERS)
 
 
 def _check_chain(

@@ -10,53 +10,44 @@ from __future__ import annotations
 import grp
 import os
 import pwd
-import threading
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from processpilot.errors import IntegrityError, UnavailableError
-from processpilot.parallel import run_all
+from processpilot.crew import PROCESSES_FROM_BYTES, open_crew, worker_count
+from processpilot.errors import IntegrityError
 from processpilot.progress import Progress
-from processpilot.repository.blob import BlobRef, PackId, refs_in
 from processpilot.repository.manifest import UNKNOWN_ID, DirectoryEntry, Manifest
 from processpilot.repository.repository import Repository
-from processpilot.repository.tree import (
-    CHUNKS_PER_LEAF,
-    Directory,
-    FileEntry,
-    check_file,
-    file_chunks,
+from processpilot.repository.tree import Directory, FileEntry, check_leaf_count
+from processpilot.restore.pieces import (
+    Piece,
+    TargetFile,
+    WriteJob,
+    create_file,
+    finish_file,
+    open_file,
+    write_all,
 )
 
 CONTROL_FILE = "global/pg_control"
-# More threads than cores, because they wait for the disk in turn.
-_WORKERS = 4
 
-# Blobs of one pack are read in one request, up to this many bytes of plaintext.
-_RUN_BYTES = 4 * 1024 * 1024
-_CHUNKS_PER_WRITE = 64
-
-
-@dataclass(frozen=True, slots=True)
-class ChunkPlace:
-    """One chunk and where it goes: what a single touch of a page would need to be served."""
-
-    ref: BlobRef
-    path: Path
-    offset: int
+# What one worker is given at a time, unless a file's leaf is longer.
+_BATCH_BYTES = 32 * 1024 * 1024
+_BATCH_FILES = 256
 
 
 @dataclass(frozen=True, slots=True)
 class _File:
-    path: Path
+    target: TargetFile
     entry: FileEntry
-    owner: tuple[int, int]
 
 
 class FileWriter:
-    """Writes one backup's files below `root`; tablespaces go to the folders given by OID."""
+    """Writes one backup's files below `root`; tablespaces go to the folders given by OID.
+
+    Whether the workers are processes is chosen by the size, when `in_processes` does not say.
+    """
 
     def __init__(
         self,
@@ -65,13 +56,15 @@ class FileWriter:
         root: Path,
         tablespaces: Mapping[int, Path],
         progress: Progress,
+        *,
+        in_processes: bool | None = None,
     ) -> None:
         self._repository = repository
         self._manifest = manifest
         self._root = root
         self._tablespaces = tablespaces
         self._progress = progress
-        self._lock = threading.Lock()
+        self._in_processes = in_processes
         self._done = 0
 
     def write(self) -> None:
@@ -87,7 +80,9 @@ class FileWriter:
                 (self.place(entry.path) / link.name).symlink_to(link.target)
             for file in node.files:
                 path = f"{entry.path}/{file.name}" if entry.path else file.name
-                found = _File(self.place(path), file, _effective(file.owner or owner, owner))
+                effective = _effective(file.owner or owner, owner)
+                target = TargetFile(self.place(path), file.size_bytes, file.mode, effective)
+                found = _File(target, file)
                 (control if path == CONTROL_FILE else files).append(found)
         if not control:
             raise IntegrityError(f"backup {self._manifest.backup_id} holds no control file")
@@ -108,16 +103,6 @@ class FileWriter:
         if ".." in parts:
             raise IntegrityError(f"the manifest names a path outside the cluster: {path}")
         return self._root / path
-
-    def chunk_places(self, entry: FileEntry, path: Path) -> Iterator[ChunkPlace]:
-        """Yield where each chunk of one file goes."""
-        offset = 0
-        parts = list(file_chunks(self._repository, entry))
-        check_file(entry, parts, self._manifest.chunk_bytes)
-        for part in parts:
-            for ref in refs_in(part):
-                yield ChunkPlace(ref, path, offset)
-                offset += ref.raw_bytes
 
     def _owner(self, entry: DirectoryEntry) -> tuple[int, int]:
         """Return who owns a folder here.
@@ -154,121 +139,67 @@ class FileWriter:
 
     def _write_extras(self, owner: tuple[int, int]) -> None:
         """Write backup_label as `pg_backup_stop` returned it; links replace tablespace_map."""
-        path = self._root / "backup_label"
-        path.write_text(self._manifest.backup_label)
-        _finish_file(path, 0o600, owner)
+        content = self._manifest.backup_label.encode()
+        target = TargetFile(self._root / "backup_label", len(content), 0o600, owner)
+        descriptor = create_file(target)
+        try:
+            write_all(descriptor, target.path, 0, content)
+            finish_file(descriptor, target)
+        finally:
+            os.close(descriptor)
 
     def _write_files(self, files: Sequence[_File]) -> None:
-        """Create the files, fill them by several threads, then flush them."""
-        run_all(self._fill, self._batches(files), _WORKERS)
-        run_all(_finish, files, _WORKERS)
-
-    def _batches(self, files: Sequence[_File]) -> Iterator[list[ChunkPlace]]:
-        """Yield chunks in the order of the files, a leaf's worth at a time."""
-        batch: list[ChunkPlace] = []
+        """Make and fill the files by several workers, durable on return."""
         for file in files:
-            _create(file)
-            for place in self.chunk_places(file.entry, file.path):
-                batch.append(place)
-                if len(batch) >= CHUNKS_PER_LEAF:
-                    yield batch
-                    batch = []
-        if batch:
-            yield batch
-
-    def _fill(self, batch: Sequence[ChunkPlace]) -> None:
-        """Read, check and write a batch of chunks, a run of neighbours at a time."""
-        by_pack: dict[PackId, list[ChunkPlace]] = defaultdict(list)
-        for place in batch:
-            by_pack[place.ref.pack].append(place)
-        for places in by_pack.values():
-            for run in _runs(places):
-                self._fill_run(run)
-
-    def _fill_run(self, run: Sequence[ChunkPlace]) -> None:
-        data = self._repository.read_blobs([place.ref for place in run])
-        for stretch in _stretches(run, data):
-            _write_stretch(*stretch)
-        with self._lock:
-            self._done += sum(len(chunk) for chunk in data)
-            done = self._done
-        self._progress("restore", done, self._manifest.source_bytes)
+            check_leaf_count(file.entry, self._manifest.chunk_bytes)
+        long = [file.target for file in files if not _is_whole(file)]
+        for target in long:
+            os.close(create_file(target))
+        job = WriteJob(self._repository, self._manifest.chunk_bytes)
+        processes = self._in_processes
+        if processes is None:
+            size = sum(file.target.size_bytes for file in files)
+            processes = size >= PROCESSES_FROM_BYTES
+        with open_crew(job.begin, worker_count(), processes=processes) as crew:
+            for _, written in crew.results(_batches(files)):
+                self._done += written
+                self._progress("restore", self._done, self._manifest.source_bytes)
+        for target in long:
+            descriptor = open_file(target.path)
+            try:
+                finish_file(descriptor, target)
+            finally:
+                os.close(descriptor)
 
 
-def _create(file: _File) -> None:
-    try:
-        descriptor = os.open(file.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        try:
-            os.truncate(descriptor, file.entry.size_bytes)
-        finally:
-            os.close(descriptor)
-    except OSError as error:
-        raise UnavailableError(f"cannot create {file.path}: {error.strerror}") from error
+def _is_whole(file: _File) -> bool:
+    return file.entry.leaves is None or len(file.entry.leaves) == 1
 
 
-def _runs(places: list[ChunkPlace]) -> Iterator[list[ChunkPlace]]:
-    """Yield chunks of one pack in its order, as many at a time as one request should read."""
-    run: list[ChunkPlace] = []
+def _batches(files: Sequence[_File]) -> Iterator[tuple[Piece, ...]]:
+    """Yield pieces in the order of the files: long ones alone, short ones together."""
+    batch: list[Piece] = []
     size = 0
-    for place in sorted(places, key=lambda place: place.ref.offset):
-        if run and size + place.ref.raw_bytes > _RUN_BYTES:
-            yield run
-            run, size = [], 0
-        run.append(place)
-        size += place.ref.raw_bytes
-    if run:
-        yield run
+    for file in files:
+        for piece in _pieces(file):
+            batch.append(piece)
+            size += file.target.size_bytes
+            if size >= _BATCH_BYTES or len(batch) >= _BATCH_FILES:
+                yield tuple(batch)
+                batch, size = [], 0
+    if batch:
+        yield tuple(batch)
 
 
-def _stretches(
-    run: Sequence[ChunkPlace], data: Sequence[bytes]
-) -> Iterator[tuple[Path, int, list[bytes]]]:
-    """Yield path, offset and chunks of what lies side by side in one file, for one write."""
-    path, begin, end = run[0].path, run[0].offset, run[0].offset
-    chunks: list[bytes] = []
-    for place, chunk in zip(run, data, strict=True):
-        if place.path != path or place.offset != end or len(chunks) == _CHUNKS_PER_WRITE:
-            yield path, begin, chunks
-            path, begin, end, chunks = place.path, place.offset, place.offset, []
-        chunks.append(chunk)
-        end += len(chunk)
-    yield path, begin, chunks
-
-
-def _write_stretch(path: Path, offset: int, chunks: Sequence[bytes]) -> None:
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_NOFOLLOW)
-        try:
-            written = os.pwritev(descriptor, chunks, offset)
-            rest = memoryview(b"".join(chunks))[written:] if written < _size(chunks) else b""
-            while rest:
-                done = os.pwrite(descriptor, rest, offset + written)
-                rest, written = rest[done:], written + done
-        finally:
-            os.close(descriptor)
-    except OSError as error:
-        raise UnavailableError(f"cannot write {path}: {error.strerror}") from error
-
-
-def _size(chunks: Sequence[bytes]) -> int:
-    return sum(len(chunk) for chunk in chunks)
-
-
-def _finish(file: _File) -> None:
-    _finish_file(file.path, file.entry.mode, file.owner)
-
-
-def _finish_file(path: Path, mode: int, owner: tuple[int, int]) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
-    try:
-        os.fchmod(descriptor, mode)
-        if os.geteuid() == 0:
-            os.fchown(descriptor, *owner)
-        os.fsync(descriptor)
-    except OSError as error:
-        raise UnavailableError(f"cannot flush {path}: {error.strerror}") from error
-    finally:
-        os.close(descriptor)
+def _pieces(file: _File) -> Iterator[Piece]:
+    whole = _is_whole(file)
+    if file.entry.leaves is None:
+        assert file.entry.chunks is not None
+        yield Piece(file.target, 0, file.entry.chunks.tobytes(), is_leaf=False, whole=whole)
+        return
+    for number in range(len(file.entry.leaves)):
+        row = file.entry.leaves[number : number + 1].tobytes()
+        yield Piece(file.target, number, row, is_leaf=True, whole=whole)
 
 
 def _sync_folder(path: Path) -> None:

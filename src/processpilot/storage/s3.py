@@ -63,6 +63,7 @@ class S3Store:
     def __init__(
         self, bucket: str, prefix: str, options: StoreOptions, *, retry_s: float = 60.0
     ) -> None:
+        self._made_with = (bucket, prefix, options, retry_s)
         self._place = f"s3://{bucket}/{prefix}".rstrip("/")
         self._keyless = options.access_key is None
         self._bucket = _connect(bucket, prefix, options, retry_s)
@@ -70,6 +71,10 @@ class S3Store:
             next(iter(obstore.list(self._bucket)), None)
         self._mode: Literal["create", "overwrite"] = "create"
         self._atomic = self._probe()
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Make it picklable: a worker process connects anew."""
+        return _connect_again, self._made_with
 
     @property
     def location(self) -> str:
@@ -203,6 +208,10 @@ class S3Store:
         except BaseError as error:
             failure = Failure.read(str(error))
             raise failure.error(self._place, act, keyless=self._keyless) from error
+
+
+def _connect_again(bucket: str, prefix: str, options: StoreOptions, retry_s: float) -> S3Store:
+    return S3Store(bucket, prefix, options, retry_s=retry_s)
 
 
 def _connect(bucket: str, prefix: str, options: StoreOptions, retry_s: float) -> Bucket:

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processpilot.backup.summary import SEGMENT_BLOCKS, Changes, Fork, covering, fork_of
+from processpilot.backup.changes import SEGMENT_BLOCKS, Changes, Fork, fork_of
+from processpilot.backup.summary import covering
 from processpilot.postgres.lsn import Lsn
 
 CHUNK = 64 * 1024
