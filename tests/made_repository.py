@@ -74,14 +74,19 @@ class Folder:
 
 
 def written_tree(
-    repository: Repository, root: Path, backup: BackupId, parent: Manifest | None
+    repository: Repository,
+    root: Path,
+    backup: BackupId,
+    parent: Manifest | None,
+    *,
+    processes: bool = False,
 ) -> Manifest:
     """Return the manifest of `root` with all its packs stored; it is not committed."""
     known = None if parent is None else ParentTree(repository, parent)
     job = ReadJob(repository, backup, root, parent, None, None, 1, 2)
     with Uploads(repository.store) as uploads:
         tree = TreeWriter(repository, backup, known, uploads, silent, number_step=3)
-        collected = collect(scan_data_directory(root), tree, job, processes=False)
+        collected = collect(scan_data_directory(root), tree, job, processes=processes)
     number = (backup.began_at - BEGIN).days
     return Manifest(
         backup_id=backup,
