@@ -47,6 +47,7 @@ from processpilot.runbook.people import abort
 from processpilot.runbook.runner import Observer, begin_run, read_run, run_ids
 from processpilot.runbook.state import RunState, Verdict
 from processpilot.runbook.step import StepOutcome, StepState
+from processpilot.wiring.running import runner_of
 from processpilot.wiring.wired import Wired
 
 CONTROLLER = "controller"
@@ -209,7 +210,7 @@ class Agent:
                 f"the plan changed since run {run_id} began",
                 hint=f"Put it back, or end the run: processpilot run abort {run_id}",
             )
-        runner = wired.runner(self._protection, self._observer)
+        runner = runner_of(wired, self._protection, self._observer)
         state = runner.advance(run_id, self._lease, self._stopping.is_set)
         if (reason := self._why_void(state)) is not None:
             abort(wired.journal, run_id, by=BY_AGENT, reason=reason)

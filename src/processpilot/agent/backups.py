@@ -28,21 +28,29 @@ from processpilot.wiring.wired import Wired
 STREAM = "backups"
 FINISHED = "backup-finished"
 FAILED = "backup-failed"
+_MB = 1_000_000.0
 
 
-def take_backup(wired: Wired, progress: Progress, *, through_protocol: bool = False) -> Manifest:
+def take_backup(
+    wired: Wired,
+    progress: Progress,
+    *,
+    through_protocol: bool = False,
+    rate_limit_mb_s: float | None = None,
+) -> Manifest:
     """Take a base backup now; the log comes through the agent's stream, or one of its own.
 
-    Only one backup runs at a time (LockedError).
+    Only one backup runs at a time (LockedError). `rate_limit_mb_s` goes before the plan's.
     """
     with acquire_lease(wired.journal, "backup", wired.locks):
         begun = wired.clock.monotonic()
         try:
+            request = _request(wired, through_protocol=through_protocol)
+            if rate_limit_mb_s is not None:
+                request = replace(request, bytes_per_s=rate_limit_mb_s * _MB)
             if holder("stream", wired.locks) is not None:
-                request = _request(wired, through_protocol=through_protocol)
                 manifest = _create(wired, request, progress, lambda: None)
             else:
-                request = _request(wired, through_protocol=through_protocol)
                 manifest = _alone(wired, replace(request, continuous=False), progress)
         except ProcessPilotError as error:
             wired.journal.append(STREAM, FAILED, {"code": error.code, "message": error.message})
@@ -86,11 +94,13 @@ def _alone(wired: Wired, request: BackupRequest, progress: Progress) -> Manifest
 def _request(wired: Wired, *, through_protocol: bool) -> BackupRequest:
     plan = wired.loaded.plan
     data_dir = plan.database.data_dir
+    limit = plan.backup.rate_limit_mb_s
     return BackupRequest(
         wired.address,
         None if data_dir is None else Path(wired.loaded.resolve(data_dir)),
         through_protocol=through_protocol,
         compression_level=plan.backup.compression_level,
+        bytes_per_s=None if limit is None else limit * _MB,
         plan=wired.loaded.text,
     )
 

@@ -47,12 +47,17 @@ class StreamedBackup:
 
 
 def collect_stream(
-    address: ServerAddress, label: str, tree: TreeWriter, parent: ParentTree | None
+    address: ServerAddress,
+    label: str,
+    tree: TreeWriter,
+    parent: ParentTree | None,
+    bytes_per_s: float | None = None,
 ) -> StreamedBackup:
-    """Store everything that one BASE_BACKUP sends."""
+    """Store everything that one BASE_BACKUP sends, no faster than `bytes_per_s`."""
     connection = _connect(address)
     try:
-        return _collect(_Stream(connection, address.shown), label, tree, parent)
+        stream = _Stream(connection, address.shown, bytes_per_s)
+        return _collect(stream, label, tree, parent)
     finally:
         connection.finish()
 
@@ -104,8 +109,9 @@ _Row = tuple[str | None, ...]
 class _Stream:
     """The messages of one BASE_BACKUP."""
 
-    def __init__(self, connection: PGconn, shown: str) -> None:
+    def __init__(self, connection: PGconn, shown: str, bytes_per_s: float | None) -> None:
         self._connection = connection
+        self._bytes_per_s = bytes_per_s
         self._shown = shown
         self._pushed_back: bytes | None = None
         self._ended = False
@@ -115,8 +121,13 @@ class _Stream:
         quoted = label.replace("'", "''")
         command = (
             f"BASE_BACKUP (LABEL '{quoted}', CHECKPOINT 'fast', PROGRESS true, "
-            "WAIT false, TABLESPACE_MAP true, MANIFEST 'no', VERIFY_CHECKSUMS true)"
+            "WAIT false, TABLESPACE_MAP true, MANIFEST 'no', VERIFY_CHECKSUMS true"
         )
+        if self._bytes_per_s is not None:
+            # Kilobytes; 32 to 1048576 (manual, "Streaming Replication Protocol").
+            rate = min(max(int(self._bytes_per_s / 1024), 32), 1024 * 1024)
+            command += f", MAX_RATE {rate}"
+        command += ")"
         self._connection.send_query(command.encode())
         start = self._rows()
         spaces = self._rows()

@@ -213,7 +213,8 @@ def _copy(
             number_step=workers + 1,
         )
         if root is None:
-            stream = collect_stream(request.address, f"processpilot {backup_id}", tree, known)
+            label = f"processpilot {backup_id}"
+            stream = collect_stream(request.address, label, tree, known, request.bytes_per_s)
             return _Copied(
                 stream.collected,
                 stream.tablespaces,

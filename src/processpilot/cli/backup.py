@@ -40,12 +40,18 @@ def create(
         bool,
         typer.Option("--protocol", help="Read through the replication protocol, not the files."),
     ] = False,
+    rate_limit: Annotated[
+        float | None,
+        typer.Option("--rate-limit", min=0.001, help="Read at most so many megabytes a second."),
+    ] = None,
 ) -> None:
     """Take a base backup now. It stands alone: its log is stored with it."""
     with opened(plan, as_json=as_json) as wired:
         begun = wired.clock.monotonic()
         with progress_shown(as_json=as_json) as progress:
-            manifest = take_backup(wired, progress, through_protocol=through_protocol)
+            manifest = take_backup(
+                wired, progress, through_protocol=through_protocol, rate_limit_mb_s=rate_limit
+            )
         took = wired.clock.monotonic() - begun
     if as_json:
         print_json(_summary(manifest) | {"duration_s": round(took, 3)})

@@ -1,34 +1,93 @@
-"""The program `processpilot`: its commands, put together."""
+"""The program `processpilot`: its commands, each loaded when it is asked for.
+
+Loading all of them takes longer than most of them run.
+"""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from typing import Any
 
 import typer
+from typer.core import TyperGroup
+from typer.main import get_command, get_group
 
 from processpilot import __version__
-from processpilot.cli import (
-    backup,
-    check,
-    demo,
-    init,
-    key,
-    recover,
-    restore,
-    run,
-    status,
-    uninstall,
-    up,
-)
 from processpilot.cli.exits import INTERRUPTED
+
+# In the order of the help: each is a module of this package with an `app` or a function of its
+# own name.
+COMMANDS = (
+    "init",
+    "check",
+    "backup",
+    "up",
+    "status",
+    "restore",
+    "recover",
+    "run",
+    "key",
+    "uninstall",
+    "demo",
+)
+_HELP = {"help_option_names": ["-h", "--help"]}
+_HANDED_OVER = {
+    "ignore_unknown_options": True,
+    "allow_extra_args": True,
+    "help_option_names": [],
+}
+
+
+class _Loaded(Mapping[str, Any]):
+    """The commands by name, each loaded when it is looked at."""
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in COMMANDS:
+            raise KeyError(name)
+        return _load(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(COMMANDS)
+
+    def __len__(self) -> int:
+        return len(COMMANDS)
+
+
+class _Commands(TyperGroup):
+    """A group whose commands are those, in the order given."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.commands: Any = _Loaded()
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return the names in the order of the help."""
+        return list(self.commands)
+
+
+def _load(name: str) -> Any:
+    module: Any = import_module(f"processpilot.cli.{name}")
+    if hasattr(module, "app"):
+        command: Any = get_group(module.app)
+    else:
+        single = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+        settings = _HANDED_OVER if name == "demo" else _HELP
+        single.command(name, context_settings=settings)(getattr(module, name))
+        command = get_command(single)
+    command.name = name
+    return command
+
 
 app = typer.Typer(
     name="processpilot",
+    cls=_Commands,
     help="Disaster recovery you can prove, for applications on PostgreSQL.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings=_HELP,
 )
 
 
@@ -45,24 +104,6 @@ def _root(
     ),
 ) -> None:
     pass
-
-
-app.command("init")(init.init)
-app.command("check")(check.check)
-app.add_typer(backup.app, name="backup")
-app.command("up")(up.up)
-app.command("status")(status.status)
-app.command("restore")(restore.restore)
-app.command("recover")(recover.recover)
-app.add_typer(run.app, name="run")
-app.add_typer(key.app, name="key")
-app.command("uninstall")(uninstall.uninstall)
-_HANDED_OVER = {
-    "ignore_unknown_options": True,
-    "allow_extra_args": True,
-    "help_option_names": [],
-}
-app.command("demo", context_settings=_HANDED_OVER)(demo.demo)
 
 
 def main() -> None:

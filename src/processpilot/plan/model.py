@@ -93,6 +93,7 @@ class BackupPolicy(Record):
 
     schedule: Schedule = "0 3 * * *"
     compression_level: int = Field(1, ge=1, le=19)
+    rate_limit_mb_s: float | None = Field(None, gt=0)
     retention: Retention = Retention()
 
 

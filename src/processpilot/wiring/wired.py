@@ -13,20 +13,16 @@ from processpilot.backup.protection import Protection, ProtectionGround, Protect
 from processpilot.checks.probe import Prober
 from processpilot.clock import Clock, SystemClock
 from processpilot.errors import UnavailableError
-from processpilot.evidence.report import conclude
 from processpilot.journal.journal import Journal
 from processpilot.plan.load import LoadedPlan, load_plan
 from processpilot.plan.model import ProtectionMode
 from processpilot.plan.secrets import read_secret
 from processpilot.postgres.binaries import installation_for
 from processpilot.postgres.connection import ServerAddress
-from processpilot.recovery.actions import built_in_actions
-from processpilot.recovery.ground import Ground, Stream
 from processpilot.repository.keys import Identity
 from processpilot.repository.manifest import ClusterFacts
 from processpilot.repository.repository import Repository, open_repository
-from processpilot.runbook.runner import Observer, Runner
-from processpilot.wiring.drivers import driver_for, store_for
+from processpilot.wiring.drivers import store_for
 
 SECRETS = "secrets"
 
@@ -120,20 +116,6 @@ class Wired:
             lambda kind, data: _noted(self.journal, kind, data),
         )
         return Protection(settings, ground)
-
-    def runner(self, stream: Stream, observer: Observer) -> Runner:
-        """Return what carries out runs with the built-in actions."""
-        ground = Ground(
-            self.loaded,
-            self.address,
-            self.repository,
-            stream,
-            self.prober,
-            lambda component: driver_for(component, self.loaded),
-            self.clock,
-            self.tag,
-        )
-        return Runner(self.journal, built_in_actions(ground), conclude, self.clock, observer)
 
     def new_id(self) -> str:
         """Return an identifier for a run or an incident: a moment and four random digits."""
