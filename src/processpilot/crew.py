@@ -205,10 +205,17 @@ class _Member:
         assert kind == "done", f"a worker failed:\n{value}"
         return value
 
-    def end(self) -> None:
-        """End the process; what it was writing aside is removed by itself, if it gets the time."""
+    def dismiss(self) -> None:
+        """Tell the process to end: by itself when it is idle, otherwise in the middle of its work.
+
+        What it was writing aside it removes, if it gets the time.
+        """
         self.connection.close()
-        self.process.terminate()
+        if self.held:
+            self.process.terminate()
+
+    def see_off(self) -> None:
+        """Return when the process is gone."""
         try:
             self.process.wait(_END_S)
         except subprocess.TimeoutExpired:
@@ -258,7 +265,9 @@ class _Processes(Crew[Task, Result, Rest]):
 
     def close(self) -> None:
         for member in self._members:
-            member.end()
+            member.dismiss()
+        for member in self._members:
+            member.see_off()
 
 
 def _hand_over(member: _Member, source: Iterator[Task]) -> None:
