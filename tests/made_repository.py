@@ -80,12 +80,13 @@ def written_tree(
     parent: Manifest | None,
     *,
     processes: bool = False,
+    workers: int = 1,
 ) -> Manifest:
     """Return the manifest of `root` with all its packs stored; it is not committed."""
     known = None if parent is None else ParentTree(repository, parent)
-    job = ReadJob(repository, backup, root, parent, None, None, 1, 2)
+    job = ReadJob(repository, backup, root, parent, None, None, 1, workers)
     with Uploads(repository.store) as uploads:
-        tree = TreeWriter(repository, backup, known, uploads, silent, number_step=3)
+        tree = TreeWriter(repository, backup, known, uploads, silent, number_step=workers + 1)
         collected = collect(scan_data_directory(root), tree, job, processes=processes)
     number = (backup.began_at - BEGIN).days
     return Manifest(

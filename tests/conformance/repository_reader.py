@@ -141,6 +141,8 @@ class SecondReader:
         return json.loads(self.content(f"backups/{backup}"))
 
     def blob(self, reference: Reference) -> bytes:
+        if not (self.folder / reference.pack).exists():
+            return self.blob(self.moved(reference))
         offset, stored_bytes, raw_bytes = (reference.field(at) for at in (44, 48, 52))
         with (self.folder / reference.pack).open("rb") as pack:
             pack.seek(offset)
@@ -151,6 +153,12 @@ class SecondReader:
         if len(content) != raw_bytes or name != reference.row[:32]:
             raise DamagedError(reference.pack)
         return content
+
+    def moved(self, reference: Reference) -> Reference:
+        """Where a blob of a rewritten pack lies now, section "Rewritten packs"."""
+        rows = references(self.content(f"moved/{reference.pack.removeprefix('packs/')}"))
+        [found] = {row.row for row in rows if row.row[:32] == reference.row[:32]}
+        return Reference(found)
 
     def index(self, pack: str) -> list[Reference]:
         """What a pack says of itself, section "Packs"."""

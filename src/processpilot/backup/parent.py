@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from processpilot.backup.chunks import KnownChunks
 from processpilot.errors import IntegrityError, NotFoundError
-from processpilot.repository.blob import PackId, Refs, decode_refs, refs_in
+from processpilot.repository.blob import Refs, decode_refs, ref_of, refs_in
 from processpilot.repository.manifest import DirectoryEntry, Manifest
 from processpilot.repository.names import PACKS, objects
 from processpilot.repository.repository import Repository
@@ -26,13 +26,15 @@ class ParentTree:
         self._entries = {entry.path: entry for entry in manifest.directories}
         self._folders: dict[str, dict[str, FileEntry]] = {}
         self._packs = pack_sizes(repository)
+        self._moved = repository.moves.packs()
 
     def directory(self, path: str) -> DirectoryEntry | None:
         """Return the manifest's entry of a folder, when its node can be referred to."""
         entry = self._entries.get(path)
-        if entry is None or not self._present_end(entry.node.pack, _end(entry)):
+        if entry is None:
             return None
-        return entry
+        row = self._settled(decode_refs(entry.node.to_bytes()))
+        return None if row is None else entry.model_copy(update={"node": ref_of(row.tobytes())})
 
     def file(self, path: str) -> FileEntry | None:
         """Return the previous backup's entry of a file; None when there is none or no longer."""
@@ -55,9 +57,8 @@ class ParentTree:
         """Return the chunks of a file's `leaf`-th stretch that may be referred to."""
         entry = self.file(path)
         refs = None if entry is None else self._leaf_refs(entry, leaf)
-        if refs is None or not self._all_present(refs):
-            return None
-        return KnownChunks.of(refs)
+        settled = None if refs is None else self._settled(refs)
+        return None if settled is None else KnownChunks.of(settled)
 
     def _leaf_refs(self, entry: FileEntry, leaf: int) -> Refs | None:
         if entry.leaves is None:
@@ -77,27 +78,26 @@ class ParentTree:
         if entry is None or entry.leaves is None or leaf >= len(entry.leaves):
             return None
         row = entry.leaves[leaf : leaf + 1]
-        if row["name"].tobytes() != name or not self._all_present(row):
+        if row["name"].tobytes() != name:
             return None
-        return row.tobytes()
+        settled = self._settled(row)
+        return None if settled is None else settled.tobytes()
 
-    def _all_present(self, refs: Refs) -> bool:
+    def _settled(self, refs: Refs) -> Refs | None:
+        """Return references to where the blobs lie now; None when not all of them are there."""
+        try:
+            refs = self._repository.moves.settle(refs, self._moved, set())
+        except (IntegrityError, NotFoundError):
+            return None
         for ref in refs_in(_last_of_each_pack(refs)):
-            if not self._present_end(ref.pack, ref.offset + ref.stored_bytes):
-                return False
-        return True
-
-    def _present_end(self, pack: PackId, end: int) -> bool:
-        return self._packs.get(pack.object_name, -1) >= end
+            if self._packs.get(ref.pack.object_name, -1) < ref.offset + ref.stored_bytes:
+                return None
+        return refs
 
 
 def pack_sizes(repository: Repository) -> dict[str, int]:
     """Return the size of every pack object by name."""
     return {info.name: info.size_bytes for info in objects(repository.store, PACKS)}
-
-
-def _end(entry: DirectoryEntry) -> int:
-    return entry.node.offset + entry.node.stored_bytes
 
 
 def _last_of_each_pack(refs: Refs) -> Refs:

@@ -66,6 +66,7 @@ class RepositorySpec(Record):
     options: StorageOptions = StorageOptions()
     identity: SecretReference
     escrow: str | None = None
+    lock_days: float = Field(0.0, ge=0)
 
 
 class Protection(Record):

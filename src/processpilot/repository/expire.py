@@ -20,7 +20,7 @@ from datetime import datetime, timedelta
 
 from processpilot.errors import LockedError, NotFoundError
 from processpilot.postgres.wal import Segment
-from processpilot.repository.blob import BackupId, packs_in, refs_in
+from processpilot.repository.blob import BackupId, PackId
 from processpilot.repository.manifest import Manifest
 from processpilot.repository.names import (
     BACKUPS,
@@ -30,9 +30,9 @@ from processpilot.repository.names import (
     PINS,
     objects,
 )
+from processpilot.repository.needs import Needs
 from processpilot.repository.repository import Repository
 from processpilot.repository.retention import RetentionDecision, RetentionPolicy, decide_retention
-from processpilot.repository.tree import Directory, file_chunks
 from processpilot.repository.wal import WalArchive, WalInventory
 from processpilot.storage.store import ExistsError
 
@@ -73,7 +73,10 @@ def plan_expiry(repository: Repository, policy: RetentionPolicy, now: datetime) 
     pinned = tuple(backup for backup in decision.expired if backup in pins.values())
     going = tuple(backup for backup in decision.expired if backup not in pinned)
     staying = [manifest for backup, manifest in manifests.items() if backup not in going]
-    loose = _loose_packs(repository, packs, staying, running=pins.keys())
+    needs = Needs(repository)
+    for manifest in staying:
+        needs.add(manifest)
+    loose = loose_packs(packs, needs, pins.keys())
     segments, tails, floor = _loose_log(repository, staying, decision)
     return ExpirePlan(
         decision,
@@ -170,35 +173,16 @@ def read_pins(repository: Repository, now: datetime) -> dict[BackupId, BackupId 
     return pins
 
 
-def referenced_packs(repository: Repository, manifest: Manifest) -> set[str]:
-    """Return the names of every pack that one backup needs."""
-    names: set[str] = set()
-    for entry in manifest.directories:
-        names.add(entry.node.pack.object_name)
-        for file in Directory.from_json(repository.read_blob(entry.node)).files:
-            if file.leaves is not None:
-                names |= {ref.pack.object_name for ref in refs_in(file.leaves)}
-            for chunks in file_chunks(repository, file):
-                names |= {pack.object_name for pack in packs_in(chunks)}
-    return names
-
-
-def _loose_packs(
-    repository: Repository,
-    packs: Mapping[str, int],
-    staying: Iterable[Manifest],
-    running: Collection[BackupId],
+def loose_packs(
+    packs: Mapping[str, int], needs: Needs, running: Collection[BackupId]
 ) -> dict[str, int]:
-    """Return packs (name, bytes) that neither a staying nor a running backup has a use for."""
-    needed: set[str] = set()
-    for manifest in staying:
-        needed |= referenced_packs(repository, manifest)
-    loose = {}
-    for name, size_bytes in packs.items():
-        writer = BackupId.parse(name.split("/")[1])
-        if name not in needed and writer not in running:
-            loose[name] = size_bytes
-    return loose
+    """Return packs (name, bytes) that no backup needs and no running one wrote."""
+    needed = {pack.object_name for pack in needs.packs()}
+    return {
+        name: size_bytes
+        for name, size_bytes in packs.items()
+        if name not in needed and PackId.parse(name).backup not in running
+    }
 
 
 def _loose_log(

@@ -16,6 +16,7 @@ EXPIRING = "expiring/"
 FLOORS = "floors/"
 HISTORIES = "histories/"
 KEYS = "keys/"
+MOVED = "moved/"
 PACKS = "packs/"
 PINS = "pins/"
 SEGMENTS = "wal/"
@@ -32,6 +33,7 @@ _PATTERNS = {
     FLOORS: re.compile(r"[0-9a-f]{16}"),
     HISTORIES: re.compile(_TIMELINE),
     KEYS: re.compile(r"[a-z0-9-]+"),
+    MOVED: re.compile(rf"{_BACKUP}/[0-9a-f]{{8}}"),
     PACKS: re.compile(rf"{_BACKUP}/[0-9a-f]{{8}}"),
     PINS: re.compile(_BACKUP),
     SEGMENTS: re.compile(rf"({_TIMELINE})/\1[0-9A-F]{{16}}"),

@@ -69,18 +69,27 @@ class PackWriter:
         self._open: _OpenPack | None = None
         self.stored_bytes = 0
 
+    @property
+    def open_pack(self) -> PackId | None:
+        """The pack that is being filled; all others were handed over."""
+        return None if self._open is None else self._open.pack
+
     def add(self, data: bytes | memoryview, name: bytes) -> bytes:
         """Return the 56-byte reference of `data`, which `name` must be the chunk name of.
 
         The blob is durable once `flush` has returned and the uploads have been waited for.
         """
+        return self.add_compressed(self._compressor.compress(data), name, len(data))
+
+    def add_compressed(self, frame: bytes, name: bytes, raw_bytes: int) -> bytes:
+        """Return the reference of a blob that is compressed already: one zstd frame."""
         if self._open is None:
             self._open = _OpenPack(self._next_pack())
         current = self._open
         offset = current.size_bytes
-        stored = self._keyring.seal_blob(current.pack, offset, self._compressor.compress(data))
+        stored = self._keyring.seal_blob(current.pack, offset, frame)
         current.add(stored)
-        row = BlobRef(name, current.pack, offset, len(stored), len(data)).to_bytes()
+        row = BlobRef(name, current.pack, offset, len(stored), raw_bytes).to_bytes()
         current.rows.append(row)
         if current.size_bytes >= TARGET_BYTES:
             self.flush()

@@ -8,6 +8,7 @@ overwrites an object.
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -18,7 +19,7 @@ from processpilot.errors import (
     RefusedError,
     UsageError,
 )
-from processpilot.repository.blob import BackupId, BlobRef
+from processpilot.repository.blob import BackupId, BlobRef, PackId
 from processpilot.repository.crypto import Keyring, decompress
 from processpilot.repository.keys import (
     Identity,
@@ -28,6 +29,7 @@ from processpilot.repository.keys import (
     unwrap_key,
 )
 from processpilot.repository.manifest import Manifest
+from processpilot.repository.moves import Moves
 from processpilot.repository.names import BACKUPS, objects
 from processpilot.storage.store import ObjectStore
 
@@ -80,6 +82,11 @@ class Repository:
         self.settings = settings
         self.keyring = keyring
         self.opened_as = opened_as
+        self.moves = Moves(self)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Make it picklable where its store is, for workers of this very process (`crew`)."""
+        return Repository, (self.store, self.settings, self.keyring, self.opened_as)
 
     def put_object(self, name: str, data: bytes, *, level: int = 3) -> int:
         """Store `data` sealed as `name` and return the bytes stored; durable on return.
@@ -108,18 +115,35 @@ class Repository:
 
     def read_blob(self, ref: BlobRef) -> bytes:
         """Return the plaintext of one blob, read from the store and fully checked."""
-        stored = self.store.get_range(ref.pack.object_name, ref.offset, ref.stored_bytes)
-        return self.open_blob(ref, stored)
+        return next(self.read_blobs([ref]))
 
     def read_blobs(self, refs: Sequence[BlobRef]) -> Iterator[bytes]:
         """Yield the plaintext of several blobs of one pack, in the order given.
 
-        All are fetched at once; each is opened when it is asked for.
+        All are fetched at once; each is opened when it is asked for. A pack that was rewritten is
+        followed to where its blobs lie now.
         """
+        pack = refs[0].pack
         ranges = [(ref.offset, ref.stored_bytes) for ref in refs]
-        parts = self.store.get_ranges(refs[0].pack.object_name, ranges)
+        try:
+            parts = self.store.get_ranges(pack.object_name, ranges)
+        except NotFoundError:
+            places = self.moves.of(pack)
+            if places is None:
+                raise
+            yield from self._read_each([self.moves.place(ref, places) for ref in refs])
+            return
         for ref, part in zip(refs, parts, strict=True):
             yield self.open_blob(ref, part)
+
+    def _read_each(self, refs: Sequence[BlobRef]) -> Iterator[bytes]:
+        """Yield the plaintext of blobs of any packs, in the order given."""
+        by_pack: dict[PackId, list[BlobRef]] = defaultdict(list)
+        for ref in refs:
+            by_pack[ref.pack].append(ref)
+        read = {pack: self.read_blobs(wanted) for pack, wanted in by_pack.items()}
+        for ref in refs:
+            yield next(read[ref.pack])
 
     def backup_ids(self) -> list[BackupId]:
         """Return the identities of every committed backup, oldest first."""

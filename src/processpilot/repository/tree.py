@@ -10,25 +10,16 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 
 from processpilot.errors import IntegrityError
-from processpilot.repository.blob import REF, BlobRef, Refs, decode_refs, refs_in
+from processpilot.repository.blob import REF, Refs, decode_refs
 
 CHUNKS_PER_LEAF = 1024
 INLINE_CHUNKS = 8
-
-
-class BlobReader(Protocol):
-    """What reading a tree needs of a repository."""
-
-    def read_blob(self, ref: BlobRef) -> bytes:
-        """Return the plaintext of one blob, checked."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -117,16 +108,6 @@ def leaf_count(chunk_count: int) -> int:
 def chunk_count(size_bytes: int, chunk_bytes: int) -> int:
     """Return how many chunks a file of `size_bytes` has."""
     return -(-size_bytes // chunk_bytes)
-
-
-def file_chunks(reader: BlobReader, entry: FileEntry) -> Iterator[Refs]:
-    """Yield a file's chunk references in order, a leaf at a time, as they are."""
-    if entry.leaves is None:
-        assert entry.chunks is not None
-        yield entry.chunks
-        return
-    for leaf in refs_in(entry.leaves):
-        yield decode_refs(reader.read_blob(leaf))
 
 
 def check_leaf_count(entry: FileEntry, chunk_bytes: int) -> None:

@@ -7,7 +7,6 @@ the same function that restore uses, so verification cannot call fine what resto
 from __future__ import annotations
 
 import itertools
-import struct
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -16,15 +15,15 @@ from processpilot.crew import PROCESSES_FROM_BYTES, open_crew, worker_count
 from processpilot.errors import IntegrityError, NotFoundError
 from processpilot.postgres.wal import Segment
 from processpilot.progress import Progress
-from processpilot.repository.blob import BackupId, PackId, Refs, decode_refs, packs_in, ref_of
+from processpilot.repository.blob import BackupId, PackId
 from processpilot.repository.chain import Chain, resolve_chain
 from processpilot.repository.examine import ExamineJob, PackTask, SegmentTask, Task
 from processpilot.repository.expire import wal_floor
 from processpilot.repository.keys import check_recipients
 from processpilot.repository.manifest import Manifest
 from processpilot.repository.names import BACKUPS, PACKS, objects, strangers
+from processpilot.repository.needs import Needs
 from processpilot.repository.repository import Repository, check_settings
-from processpilot.repository.tree import Directory, FileEntry, check_leaf_count, check_part
 from processpilot.repository.wal import WalArchive, WalInventory
 
 _STRANGER = "is no object of this format; nothing reads it, remove it if nobody needs it"
@@ -90,17 +89,19 @@ def verify_repository(
     ledger = _Ledger(progress, total)
     ledger.guard("config", (), lambda: check_settings(repository.store))
     ledger.guard("keys", (), lambda: check_recipients(repository.store, repository.keyring))
-    needs = _Needs(repository)
+    needs = Needs(repository)
+    packs = 0
+    present: list[PackId] = []
     if only is None:
         ledger.findings += [Finding(name, _STRANGER, ()) for name in strangers(repository.store)]
-        needs.packs = {PackId.parse(info.name): [] for info in objects(repository.store, PACKS)}
+        present = [PackId.parse(info.name) for info in objects(repository.store, PACKS)]
     manifests = _manifests(repository, only, ledger)
     for manifest in manifests:
         place = f"{BACKUPS}{manifest.backup_id}"
         ledger.findings += _harmed_at_the_source(manifest, place)
         ledger.guard(place, (manifest.backup_id,), partial(needs.add, manifest))
     segments = _resolve_log(repository, manifests, ledger, everything=only is None)
-    tasks: Iterator[Task] = itertools.chain(needs.tasks(), map(SegmentTask, segments))
+    tasks: Iterator[Task] = itertools.chain(_pack_tasks(needs, present), map(SegmentTask, segments))
     segment_bytes = manifests[0].cluster.wal_segment_bytes if manifests else 0
     job = ExamineJob(repository, segment_bytes, deep)
     everyone = tuple(manifest.backup_id for manifest in manifests)
@@ -108,11 +109,18 @@ def verify_repository(
     with open_crew(job.begin, worker_count(), processes=processes) as crew:
         for task, examined in crew.results(tasks):
             ledger.count(examined.bytes)
+            packs += isinstance(task, PackTask)
             if examined.problem is not None:
                 harmed = needs.users(task.pack) if isinstance(task, PackTask) else everyone
                 ledger.findings.append(Finding(task.place, examined.problem, harmed))
     findings = tuple(sorted(ledger.findings, key=lambda finding: finding.place))
-    return Verification(len(manifests), len(needs.packs), len(segments), ledger.bytes, findings)
+    return Verification(len(manifests), packs, len(segments), ledger.bytes, findings)
+
+
+def _pack_tasks(needs: Needs, present: Iterable[PackId]) -> Iterator[PackTask]:
+    """Yield every pack that is there or needed, by name, with what is needed of it."""
+    packs = sorted({*present, *needs.packs()}, key=lambda pack: pack.object_name)
+    return (PackTask(pack, needs.rows_of(pack)) for pack in packs)
 
 
 def _harmed_at_the_source(manifest: Manifest, place: str) -> Iterator[Finding]:
@@ -138,72 +146,6 @@ def _manifests(
     for backup in repository.backup_ids() if only is None else only:
         ledger.guard(f"{BACKUPS}{backup}", (backup,), partial(load, backup))
     return found
-
-
-class _Needs:
-    """What backups need of which packs. What they share is read and noted once."""
-
-    def __init__(self, repository: Repository) -> None:
-        self.packs: dict[PackId, list[bytes]] = {}
-        self._repository = repository
-        self._users: dict[PackId, set[BackupId]] = {}
-        self._leaves: dict[bytes, frozenset[PackId]] = {}
-
-    def users(self, pack: PackId) -> tuple[BackupId, ...]:
-        """Return the backups that need something of a pack."""
-        return tuple(sorted(self._users.get(pack, ())))
-
-    def tasks(self) -> Iterator[PackTask]:
-        """Yield every pack with what is needed of it, by name."""
-        for pack in sorted(self.packs, key=lambda pack: pack.object_name):
-            yield PackTask(pack, b"".join(self.packs[pack]))
-
-    def add(self, manifest: Manifest) -> None:
-        """Note everything a backup needs, and check that each file's chunks add up."""
-        for entry in manifest.directories:
-            self._used(manifest, self._note(decode_refs(entry.node.to_bytes())))
-            for file in Directory.from_json(self._repository.read_blob(entry.node)).files:
-                self._add_file(manifest, file)
-
-    def _add_file(self, manifest: Manifest, file: FileEntry) -> None:
-        check_leaf_count(file, manifest.chunk_bytes)
-        rows = [None] if file.leaves is None else [row.tobytes() for row in file.leaves]
-        for number, row in enumerate(rows):
-            # The same leaf at the same place of a file of another length may not fit.
-            key = None if row is None else row + struct.pack("<QQ", number, file.size_bytes)
-            if key is None or key not in self._leaves:
-                packs = self._add_part(manifest.chunk_bytes, file, number, row)
-                if key is not None:
-                    self._leaves[key] = packs
-            self._used(manifest, packs if key is None else self._leaves[key])
-
-    def _add_part(
-        self, chunk_bytes: int, file: FileEntry, number: int, row: bytes | None
-    ) -> frozenset[PackId]:
-        if row is None:
-            assert file.chunks is not None
-            part, packs = file.chunks, frozenset[PackId]()
-        else:
-            part = decode_refs(self._repository.read_blob(ref_of(row)))
-            packs = self._note(decode_refs(row))
-        check_part(file.name, file.size_bytes, number, part, chunk_bytes)
-        return packs | self._note(part)
-
-    def _used(self, manifest: Manifest, packs: Iterable[PackId]) -> None:
-        for pack in packs:
-            self._users.setdefault(pack, set()).add(manifest.backup_id)
-
-    def _note(self, refs: Refs) -> frozenset[PackId]:
-        """Note references, pack by pack; return the packs."""
-        packs = packs_in(refs)
-        for pack in packs:
-            mine = (
-                (refs["backup_time"] == pack.backup.time_s)
-                & (refs["backup_tag"] == pack.backup.tag)
-                & (refs["pack"] == pack.number)
-            )
-            self.packs.setdefault(pack, []).append(refs[mine].tobytes())
-        return frozenset(packs)
 
 
 def _resolve_log(

@@ -56,11 +56,11 @@ def test_what_processes_store_they_restore(
     folder: Folder, repository: Repository, tmp_path: Path
 ) -> None:
     """Every byte comes back, of a first backup and of one that refers to it."""
-    first = written_tree(repository, folder.root, backup_on(0), None, processes=True)
+    first = written_tree(repository, folder.root, backup_on(0), None, processes=True, workers=2)
     repository.commit(first)
     assert restored(repository, first, tmp_path / "one") == content(folder.root)
     folder.write("base/5/2005", 70_000)
-    second = written_tree(repository, folder.root, backup_on(1), first, processes=True)
+    second = written_tree(repository, folder.root, backup_on(1), first, processes=True, workers=3)
     assert second.stored_bytes < first.stored_bytes / 50
     assert restored(repository, second, tmp_path / "two") == content(folder.root)
 
