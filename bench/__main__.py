@@ -1,11 +1,12 @@
-"""Backups, restores and verification beside pgBackRest, pg_basebackup and cp -r, all synced.
+"""Everything measured, beside pgBackRest, pg_basebackup and cp -r, all synced.
 
     python -m bench [--scale 200] [--json-mb 0] [--app-mb 1000] [--rounds 5] [--folder DIR]
-                    [--pgbackrest "PROGRAM ..."] [--block]
+                    [--pgbackrest "PROGRAM ..."] [--block] [--sections files,series,log,load]
 
 Contenders run one after the other within each round, in turning order; medians, and medians of
 the ratios of each round, are printed. Everything lies in one folder, so all meet the same disk.
-pgBackRest is left out when it is not installed; it needs PostgreSQL 15 beside it.
+pgBackRest is left out when it is not installed; it needs PostgreSQL 15 beside it. Memory is that of
+all processes of a command together.
 """
 
 from __future__ import annotations
@@ -17,102 +18,51 @@ import shlex
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from bench.cluster import CLUSTERED, SCATTERED, Cluster, Size, running
-from bench.contenders import BASEBACKUP, COPY, OURS, PGBACKREST, Ours, PgBackRest, Plain
+from bench import files, load, log, series
+from bench.cluster import CLUSTERED, SCATTERED, Size, running
+from bench.contenders import PgBackRest
+from bench.contest import Contest
 from bench.measure import Sheet
+from processpilot.backup.summary import FIRST_MAJOR
 from processpilot.postgres.binaries import find_installations, installation_for
 
-Rows = Callable[["Contest", int], None]
+_LOG_BYTES = 2_000_000_000
 
 
-class Contest:
-    """One cluster, its contenders, and the sheet they are written on."""
-
-    def __init__(self, cluster: Cluster, sheet: Sheet, rest: PgBackRest | None) -> None:
-        self.cluster = cluster
-        self.sheet = sheet
-        self.ours = Ours(cluster)
-        self.plain = Plain(cluster)
-        self.rest = rest
-
-    def with_rest(
-        self, ours: Callable[[], int], rest: Callable[[], int] | None
-    ) -> dict[str, Callable[[], int]]:
-        """Return the contenders of a row: ours first, pgBackRest when it is there."""
-        return {OURS: ours} | ({} if rest is None else {PGBACKREST: rest})
+def _files(contest: Contest, rounds: int) -> None:
+    files.full(contest, rounds)
+    files.changed(contest, rounds, "scattered", SCATTERED)
+    files.changed(contest, rounds, "clustered", CLUSTERED)
+    files.restore(contest, rounds)
+    files.verify(contest, rounds)
 
 
-def full(contest: Contest, rounds: int) -> None:
-    """A complete backup into an empty repository."""
-    row = "full backup"
-    rest = contest.rest
-    for number in range(rounds):
-        contest.ours.renew()
-        if rest is not None:
-            rest.renew()
-        work = contest.with_rest(contest.ours.back_up, rest and rest.back_up_full)
-        work |= {BASEBACKUP: contest.plain.basebackup, COPY: contest.plain.copy}
-        contest.sheet.round(row, number, work)
-    count, size = contest.ours.objects()
-    contest.sheet.note(row, f"{size / 1e6:.0f} MB stored")
-    contest.sheet.note(row, f"{count / (size / (16 << 20)):.2f} objects per 16 MiB")
-    if rest is not None:
-        contest.sheet.note(row, f"pgBackRest {rest.stored_bytes() / 1e6:.0f} MB")
+def _series(contest: Contest, rounds: int) -> None:
+    series.size_of_ten(contest)
+    if contest.cluster.installation.major >= FIRST_MAJOR:
+        series.summarised(contest, rounds)
+    series.thirtieth(contest, rounds)
+    series.rewritten(contest)
 
 
-def changed(contest: Contest, rounds: int, what: str, statements: tuple[str, ...]) -> None:
-    """A backup after 1 % of the pages changed."""
-    row = f"backup, 1 % of pages, {what}"
-    rest = contest.rest
-    added: list[int] = []
-    added_by_rest: list[int] = []
-    for number in range(rounds):
-        contest.cluster.change(statements)
-        before = 0 if rest is None else rest.stored_bytes()
-        work = contest.with_rest(contest.ours.back_up, rest and rest.back_up_incremental)
-        contest.sheet.round(row, number, work | {COPY: contest.plain.copy})
-        added.append(contest.ours.newest_stored_bytes())
-        if rest is not None:
-            added_by_rest.append(rest.stored_bytes() - before)
-    contest.sheet.note(row, f"{sorted(added)[rounds // 2] / 1e6:.0f} MB stored")
-    if rest is not None:
-        median = sorted(added_by_rest)[rounds // 2]
-        contest.sheet.note(row, f"pgBackRest {median / 1e6:.0f} MB, log included")
+def _log(contest: Contest, rounds: int) -> None:
+    log.replay(contest, rounds, _LOG_BYTES)
 
 
-def restore(contest: Contest, rounds: int) -> None:
-    """Writing the newest backup's files."""
-    row = "restore of the files"
-    rest = contest.rest
-    target = contest.cluster.folder / "targets" / "restored"
-    for number in range(rounds):
-        work = contest.with_rest(
-            lambda: contest.ours.restore(target),
-            None if rest is None else lambda: rest.restore(target),
-        )
-        contest.sheet.round(row, number, work | {COPY: contest.plain.copy})
+def _load(contest: Contest, rounds: int) -> None:
+    load.slowdown(contest, rounds)
+    load.synchronous(contest, rounds)
 
 
-def verify(contest: Contest, rounds: int) -> None:
-    """Authentication of all stored bytes, and with every blob unpacked."""
-    stored = contest.ours.stored_bytes()
-    row, deep = "verify", "verify --deep"
-    for _ in range(rounds):
-        contest.sheet.time(row, OURS, contest.ours.verify)
-        contest.sheet.time(deep, OURS, lambda: contest.ours.verify("--deep"))
-    contest.sheet.note(row, f"{stored / 1e6 / contest.sheet.seconds(row, OURS):.0f} MB/s")
-
-
-def run(contest: Contest, rounds: int) -> None:
-    """Measure everything."""
-    full(contest, rounds)
-    changed(contest, rounds, "scattered", SCATTERED)
-    changed(contest, rounds, "clustered", CLUSTERED)
-    restore(contest, rounds)
-    verify(contest, rounds)
+SECTIONS: Mapping[str, Callable[[Contest, int], None]] = {
+    "files": _files,
+    "series": _series,
+    "log": _log,
+    "load": _load,
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -125,7 +75,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()))
     parser.add_argument("--pgbackrest", default="pgbackrest", help="how to call it; empty for none")
     parser.add_argument("--block", action="store_true", help="pgBackRest with block incremental")
+    parser.add_argument("--sections", default=",".join(SECTIONS), help="which parts, by commas")
     options = parser.parse_args(arguments)
+    sections = [SECTIONS[name] for name in options.sections.split(",")]
     program = tuple(shlex.split(options.pgbackrest))
     majors = {installation.major for installation in find_installations()}
     with_rest = bool(program) and shutil.which(program[0]) is not None and 15 in majors
@@ -148,7 +100,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             targets.mkdir()
 
         sheet = Sheet(tidy)
-        run(Contest(cluster, sheet, rest), options.rounds)
+        contest = Contest(cluster, sheet, rest)
+        for section in sections:
+            section(contest, options.rounds)
         print(
             f"{os.cpu_count()} cores, {cluster.data_bytes() / 1e9:.1f} GB, "
             f"PostgreSQL {installation.version}, Python {platform.python_version()}"

@@ -6,12 +6,18 @@ import os
 import shutil
 import subprocess
 import sys
-from contextlib import closing
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from bench.cluster import Cluster, folder_bytes
 from bench.measure import run_program
 from processpilot.agent.setup import SetupRequest, set_up
+from processpilot.postgres.history import TimelineHistory
+from processpilot.postgres.lsn import Lsn
+from processpilot.repository.chain import resolve_chain
+from processpilot.repository.wal import WalArchive
 from processpilot.wiring.wired import open_plan
 
 OURS, PGBACKREST, BASEBACKUP, COPY = "processpilot", "pgBackRest", "pg_basebackup", "cp -r"
@@ -29,7 +35,7 @@ class Ours:
         self.repository = self._home / "repository"
         self.plan = self._home / "processpilot.yaml"
 
-    def renew(self) -> None:
+    def renew(self, *, synchronous: bool = False) -> None:
         """Begin with an empty repository."""
         shutil.rmtree(self._home, ignore_errors=True)
         self._home.mkdir()
@@ -40,15 +46,46 @@ class Ours:
                 str(self.repository),
                 "bench",
                 self._cluster.data,
-                synchronous=False,
+                synchronous=synchronous,
                 heartbeat=False,
                 storage={},
             )
         )
 
-    def back_up(self) -> int:
+    def back_up(self, *words: str) -> int:
         """Take a backup; durable on return. Returns peak memory."""
-        return self._run("backup", "create")
+        return self._run("backup", "create", *words)
+
+    @contextmanager
+    def up(self) -> Iterator[None]:
+        """Stream the log, watch, and back up when there is no backup yet."""
+        argv = [*_PROGRAM, "up", "--plan", str(self.plan)]
+        process = subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            yield
+        finally:
+            process.terminate()
+            process.wait()
+
+    def wait_for_backup(self) -> None:
+        """Return when there is a backup."""
+        while not self.backup_ids():
+            time.sleep(0.5)
+
+    def wait_for_log(self, end: Lsn) -> None:
+        """Return when the log up to `end` is stored."""
+        with closing(open_plan(self.plan)) as wired:
+            manifest = wired.repository.manifests()[-1]
+            size = manifest.cluster.wal_segment_bytes
+            archive = WalArchive(wired.repository, size)
+            history = TimelineHistory(1, ())
+            while resolve_chain(archive.inventory(), history, manifest.start_lsn).end < end:
+                time.sleep(0.5)
+
+    def backup_ids(self) -> list[str]:
+        """Return the backups there are, oldest first."""
+        with closing(open_plan(self.plan)) as wired:
+            return [str(backup) for backup in wired.repository.backup_ids()]
 
     def restore(self, target: Path, backup: str = "latest") -> int:
         """Write a backup's files; synced on return. Returns peak memory."""
@@ -140,6 +177,10 @@ class PgBackRest:
     def stored_bytes(self) -> int:
         """Return the repository's size."""
         return folder_bytes(self.repository)
+
+    def base_bytes(self) -> int:
+        """Return the size of the backups, the archived log left out."""
+        return folder_bytes(self.repository / "backup")
 
     def version(self) -> str:
         """Return the program's version."""

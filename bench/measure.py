@@ -1,14 +1,16 @@
-"""Timing of programs: seconds, and the most memory that the process and its children held."""
+"""Timing of programs: seconds, and the most memory that a process and its children held."""
 
 from __future__ import annotations
 
-import os
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
+
+_SAMPLE_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +24,30 @@ class Taken:
 def run_program(argv: Sequence[str], env: Mapping[str, str] | None = None) -> int:
     """Run a program to its end and return the most memory it held, in bytes; fails when it does."""
     process = subprocess.Popen(argv, env=env, stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
+    peak = 0
+    while process.poll() is None:
+        peak = max(peak, _held_bytes(process.pid))
+        time.sleep(_SAMPLE_S)
     if process.returncode != 0:
         raise RuntimeError(f"{argv[0]} ended with status {process.returncode}")
-    return usage.ru_maxrss * 1024
+    return peak
+
+
+def _held_bytes(root: int) -> int:
+    """Return the memory of a process and all below it; what they share counts once."""
+    total = 0
+    waiting = [root]
+    while waiting:
+        pid = waiting.pop()
+        try:
+            rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
+            waiting += map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
+        except (OSError, ValueError):
+            continue
+        for line in rollup.splitlines():
+            if line.startswith("Pss:"):
+                total += int(line.split()[1]) * 1024
+    return total
 
 
 @dataclass
@@ -46,6 +67,15 @@ class Sheet:
         taken = Taken(time.monotonic() - begun, peak)
         self.rows.setdefault(row, {}).setdefault(who, []).append(taken)
         sys.stderr.write(f"{row:<40} {who:<14} {taken.seconds:8.2f} s {peak / 1e6:7.0f} MB\n")
+
+    def note_seconds(self, row: str, who: str, seconds: float) -> None:
+        """Write down what was timed elsewhere."""
+        self.rows.setdefault(row, {}).setdefault(who, []).append(Taken(seconds, 0))
+        self.say(f"{row:<40} {who:<14} {seconds:8.3f} s")
+
+    def say(self, text: str) -> None:
+        """Tell whoever watches."""
+        sys.stderr.write(f"{text}\n")
 
     def round(self, row: str, number: int, work: Mapping[str, Callable[[], int]]) -> None:
         """Time every contender once, in an order that turns with the round."""
@@ -71,7 +101,7 @@ class Sheet:
         lines = ["| What | Medians | Ratios | Peak memory | |", "|---|---|---|---|---|"]
         for row, taken in self.rows.items():
             first, *others = list(taken)
-            medians = ", ".join(f"{who} {self.seconds(row, who):.1f} s" for who in taken)
+            medians = ", ".join(f"{who} {_shown(self.seconds(row, who))}" for who in taken)
             ratios = ", ".join(f"{self._ratio(row, first, who):.2f} of {who}" for who in others)
             memory = f"{self.peak_bytes(row, first) / 1e6:.0f} MB"
             notes = "; ".join(dict.fromkeys(self.notes.get(row, [])))
@@ -82,3 +112,7 @@ class Sheet:
         """Return the median of the ratios of each round's pair."""
         pairs = zip(self.rows[row][ours], self.rows[row][theirs], strict=True)
         return statistics.median(mine.seconds / other.seconds for mine, other in pairs)
+
+
+def _shown(seconds: float) -> str:
+    return f"{seconds:.1f} s" if seconds >= 0.1 else f"{seconds * 1000:.2f} ms"

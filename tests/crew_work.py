@@ -41,3 +41,8 @@ class Squares:
 def start(number: int) -> Squares:
     """Return a worker."""
     return Squares(number)
+
+
+def fail(_number: int) -> Squares:
+    """Make no worker."""
+    raise ChecksumError("no beginning", place="config")

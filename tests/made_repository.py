@@ -117,11 +117,11 @@ def backup_on(day: int, tag: int = 7) -> BackupId:
     return BackupId.new(BEGIN + timedelta(days=day), tag)
 
 
-def take(repository: Repository, folder: Folder, day: int) -> Manifest:
+def take(repository: Repository, folder: Folder, day: int, tag: int = 7) -> Manifest:
     """Back `folder` up on a day, referring to the newest backup there is; store a day's log."""
     ids = repository.backup_ids()
     parent = repository.manifest(ids[-1]) if ids else None
-    manifest = written_tree(repository, folder.root, backup_on(day), parent)
+    manifest = written_tree(repository, folder.root, backup_on(day, tag), parent)
     archive = WalArchive(repository, SEGMENT_BYTES)
     archive.put_segment(Segment(1, day + 1, SEGMENT_BYTES), b"\x05" * SEGMENT_BYTES)
     repository.commit(manifest)

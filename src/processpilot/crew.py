@@ -194,8 +194,12 @@ class _Member:
         self.connection.send((start, number))
 
     def send(self, message: object) -> None:
-        with _lost_means(self):
+        try:
             self.connection.send(message)
+        except ConnectionError:
+            # It ended before it took this; its last words say why.
+            self.receive()
+            raise AssertionError("a worker ended without having failed") from None
 
     def receive(self) -> Any:
         with _lost_means(self):

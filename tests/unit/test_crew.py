@@ -84,6 +84,17 @@ def test_a_killed_worker_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
         list(crew.results([1, -3, 2]))
 
 
+def test_a_worker_that_cannot_begin_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its own failure is told, not that nobody listens."""
+    monkeypatch.setenv("PYTHONPATH", str(TESTS))
+    with (
+        pytest.raises(ChecksumError, match="no beginning"),
+        open_crew(crew_work.fail, 2, processes=True) as crew,
+    ):
+        time.sleep(1)
+        list(crew.results([1] * 100_000))
+
+
 def test_tasks_are_taken_only_when_there_is_room(processes: bool) -> None:
     """A long sequence of tasks is never held in memory."""
     taken = 0
