@@ -3,73 +3,21 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from uuid import uuid4
 
-import httpx
 import pytest
+from s3_proxy import answering, forward
 
 from processpilot.errors import NotFoundError, UnavailableError, UsageError
 from processpilot.storage.s3 import S3Store, StoreOptions
 from processpilot.storage.store import ExistsError
 
 SECRET = "kept-to-ourselves"
-Answer = Callable[[BaseHTTPRequestHandler, bytes], tuple[int, dict[str, str], bytes]]
 
 
 def _options(endpoint: str) -> StoreOptions:
     return StoreOptions(endpoint, "us-east-1", "access", SECRET, allow_http=True)
-
-
-@contextmanager
-def _answering(answer: Answer) -> Iterator[str]:
-    """An HTTP endpoint that answers every request with `answer`."""
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def _reply(self) -> None:
-            body = self.rfile.read(int(self.headers.get("content-length", 0)))
-            status, headers, content = answer(self, body)
-            self.send_response(status)
-            for name, value in headers.items():
-                self.send_header(name, value)
-            if "content-length" not in headers:
-                self.send_header("content-length", str(len(content)))
-            self.end_headers()
-            if self.command != "HEAD":
-                self.wfile.write(content)
-
-        do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = _reply  # noqa: N815
-
-        def log_message(self, format: str, *args: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        server.daemon_threads = True
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join()
-
-
-def _forward(
-    endpoint: str, request: BaseHTTPRequestHandler, body: bytes, *, without: str = "connection"
-) -> tuple[int, dict[str, str], bytes]:
-    """Pass a request on to `endpoint`, all but the header `without`."""
-    dropped = ("host", "connection", "accept-encoding", without)
-    headers = {k: v for k, v in request.headers.items() if k.lower() not in dropped}
-    reply = httpx.request(
-        request.command, endpoint + request.path, headers=headers, content=body, trust_env=False
-    )
-    kept = ("content-length", "content-range", "content-type", "etag", "last-modified")
-    headers = {name: reply.headers[name] for name in kept if name in reply.headers}
-    return reply.status_code, headers, reply.content
 
 
 def _prefix() -> str:
@@ -102,9 +50,9 @@ def test_endpoint_without_conditional_writes_is_declared_and_usable(
     def answer(request: BaseHTTPRequestHandler, body: bytes) -> tuple[int, dict[str, str], bytes]:
         if request.headers.get("if-none-match") and not understood:
             return 501, {}, b""
-        return _forward(s3_endpoint, request, body, without="if-none-match")
+        return forward(s3_endpoint, request, body, without="if-none-match")
 
-    with _answering(answer) as endpoint:
+    with answering(answer) as endpoint:
         store = S3Store("conformance", _prefix(), _options(endpoint), retry_s=0.1)
         assert not store.capabilities.atomic_create
         store.put("a", b"first")
@@ -121,11 +69,11 @@ def test_keys_that_may_only_read_open_a_store(s3_endpoint: str) -> None:
     def answer(request: BaseHTTPRequestHandler, body: bytes) -> tuple[int, dict[str, str], bytes]:
         if request.command in ("PUT", "POST", "DELETE"):
             return 403, {}, b"<Error><Code>AccessDenied</Code></Error>"
-        return _forward(s3_endpoint, request, body)
+        return forward(s3_endpoint, request, body)
 
     prefix = _prefix()
     S3Store("conformance", prefix, _options(s3_endpoint)).put("a", b"1")
-    with _answering(answer) as endpoint:
+    with answering(answer) as endpoint:
         store = S3Store("conformance", prefix, _options(endpoint))
         assert not store.capabilities.atomic_create
         assert store.get("a") == b"1"
@@ -140,7 +88,7 @@ def test_missing_bucket_is_told_at_opening() -> None:
     """A bucket that is not there is no empty store."""
     answer = b"<Error><Code>NoSuchBucket</Code></Error>"
     with (
-        _answering(lambda _request, _body: (404, {}, answer)) as endpoint,
+        answering(lambda _request, _body: (404, {}, answer)) as endpoint,
         pytest.raises(UnavailableError, match="s3://missing/p: list failed: HTTP 404") as caught,
     ):
         S3Store("missing", "p", _options(endpoint))
@@ -155,9 +103,9 @@ def test_bucket_that_vanishes_is_not_a_missing_object(s3_endpoint: str) -> None:
     def answer(request: BaseHTTPRequestHandler, body: bytes) -> tuple[int, dict[str, str], bytes]:
         if vanished.is_set():
             return 404, {}, b"<Error><Code>NoSuchBucket</Code></Error>"
-        return _forward(s3_endpoint, request, body)
+        return forward(s3_endpoint, request, body)
 
-    with _answering(answer) as endpoint:
+    with answering(answer) as endpoint:
         store = S3Store("conformance", _prefix(), _options(endpoint))
         vanished.set()
         with pytest.raises(UnavailableError, match="get failed: HTTP 404 NoSuchBucket"):
@@ -174,7 +122,7 @@ def test_secret_and_answer_stay_out_of_messages() -> None:
     def echo(_request: BaseHTTPRequestHandler, _body: bytes) -> tuple[int, dict[str, str], bytes]:
         return 403, {}, f"<Error><Code>{SECRET}</Code>{SECRET}</Error>".encode()
 
-    with _answering(echo) as endpoint, pytest.raises(UnavailableError) as caught:
+    with answering(echo) as endpoint, pytest.raises(UnavailableError) as caught:
         S3Store("conformance", "p", _options(endpoint))
     assert str(caught.value) == "s3://conformance/p: list failed: HTTP 403"
     assert SECRET not in f"{caught.value!r} {caught.value.hint}"
@@ -185,7 +133,7 @@ def test_secret_and_answer_stay_out_of_messages() -> None:
 def test_refusals_say_whether_trying_again_may_help(status: int, transient: bool) -> None:
     """Only an endpoint's own trouble is worth another try; every refusal carries a hint."""
     with (
-        _answering(lambda _request, _body: (status, {}, b"")) as endpoint,
+        answering(lambda _request, _body: (status, {}, b"")) as endpoint,
         pytest.raises(UnavailableError, match=f"HTTP {status}") as caught,
     ):
         S3Store("conformance", "p", _options(endpoint), retry_s=0.2)
@@ -195,7 +143,7 @@ def test_refusals_say_whether_trying_again_may_help(status: int, transient: bool
 
 def test_unreachable_endpoint_is_unavailable() -> None:
     """A port that nobody listens on is no answer, and trying again may help."""
-    with _answering(lambda _request, _body: (200, {}, b"")) as endpoint:
+    with answering(lambda _request, _body: (200, {}, b"")) as endpoint:
         pass
     with pytest.raises(UnavailableError, match="no answer") as caught:
         S3Store("conformance", "p", _options(endpoint), retry_s=0.2)
@@ -207,13 +155,13 @@ def test_lost_acknowledgement_is_no_conflict(s3_endpoint: str) -> None:
     lost = threading.Event()
 
     def answer(request: BaseHTTPRequestHandler, body: bytes) -> tuple[int, dict[str, str], bytes]:
-        reply = _forward(s3_endpoint, request, body)
+        reply = forward(s3_endpoint, request, body)
         if request.path.endswith("/lost") and request.command == "PUT" and not lost.is_set():
             lost.set()
             return 500, {}, b""
         return reply
 
-    with _answering(answer) as endpoint:
+    with answering(answer) as endpoint:
         store = S3Store("conformance", _prefix(), _options(endpoint))
         store.put("lost", b"content")
         assert lost.is_set()

@@ -56,6 +56,7 @@ class StorageOptions(Record):
     access_key: SecretReference | None = None
     secret_key: SecretReference | None = None
     allow_http: bool = False
+    timeout_s: Duration = Field(300.0, alias="timeout", gt=0)
 
 
 class RepositorySpec(Record):

@@ -11,11 +11,11 @@ it starts new attempts.
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 import obstore
 from obstore.exceptions import (
@@ -42,19 +42,22 @@ if TYPE_CHECKING:
 _PROBE = "probe=create"
 _ENDPOINT = re.compile(r"https?://[A-Za-z0-9.\[\]:-]+(?:/[A-Za-z0-9._/-]*)?")
 _ATTEMPTS = 5
+_PAUSE_S = 0.2
+
+Answer = TypeVar("Answer")
 _CONNECT = timedelta(seconds=10)
-_REQUEST = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True)
 class StoreOptions:
-    """How to reach object storage; both keys or neither."""
+    """How to reach object storage; both keys or neither. `timeout_s` bounds one request."""
 
     endpoint: str | None = None
     region: str | None = None
     access_key: str | None = field(default=None, repr=False)
     secret_key: str | None = field(default=None, repr=False)
     allow_http: bool = False
+    timeout_s: float = 300.0
 
 
 class S3Store:
@@ -67,8 +70,8 @@ class S3Store:
         self._place = f"s3://{bucket}/{prefix}".rstrip("/")
         self._keyless = options.access_key is None
         self._bucket = _connect(bucket, prefix, options, retry_s)
-        with self._translated("list", self._place):
-            next(iter(obstore.list(self._bucket)), None)
+        self._retry_s = retry_s
+        self._ask("list", self._place, lambda: next(iter(obstore.list(self._bucket)), None))
         self._mode: Literal["create", "overwrite"] = "create"
         self._atomic = self._probe()
 
@@ -108,8 +111,7 @@ class S3Store:
     def get(self, name: str) -> bytes:
         """Return a whole object."""
         check_name(name)
-        with self._translated("get", name):
-            return obstore.get(self._bucket, name).bytes().to_bytes()
+        return self._ask("get", name, lambda: obstore.get(self._bucket, name).bytes().to_bytes())
 
     def get_range(self, name: str, offset: int, length: int) -> bytes:
         """Return exactly `length` bytes from `offset`."""
@@ -123,43 +125,42 @@ class S3Store:
             if length and offset + length > size:
                 raise short_object(name, offset, length, max(0, size - offset))
         wanted = [(offset, length) for offset, length in ranges if length]
-        with self._translated("get", name):
-            found = iter(
-                obstore.get_ranges(
-                    self._bucket,
-                    name,
-                    starts=[offset for offset, _ in wanted],
-                    lengths=[length for _, length in wanted],
-                )
-                if wanted
-                else ()
+        if not wanted:
+            return [b""] * len(ranges)
+        starts, lengths = zip(*wanted, strict=True)
+        found = iter(
+            self._ask(
+                "get",
+                name,
+                lambda: obstore.get_ranges(self._bucket, name, starts=starts, lengths=lengths),
             )
+        )
         return [next(found).to_bytes() if length else b"" for _, length in ranges]
 
     def size(self, name: str) -> int:
         """Return an object's size in bytes."""
         check_name(name)
-        with self._translated("head", name):
-            return obstore.head(self._bucket, name)["size"]
+        return self._ask("head", name, lambda: obstore.head(self._bucket, name)["size"])
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
         """Yield every object whose name begins with `prefix`, sorted by name."""
         folder = prefix.rpartition("/")[0]
-        with self._translated("list", prefix):
-            found = [
+
+        def listed() -> list[ObjectInfo]:
+            return [
                 ObjectInfo(meta["path"], meta["size"], meta["last_modified"])
                 for chunk in obstore.list(self._bucket, folder or None, chunk_size=1000)
                 for meta in chunk
                 if meta["path"].startswith(prefix) and meta["path"].rpartition("/")[2] != _PROBE
             ]
-        yield from sorted(found, key=lambda info: info.name)
+
+        yield from sorted(self._ask("list", prefix, listed), key=lambda info: info.name)
 
     def delete(self, name: str) -> None:
         """Remove an object; nothing happens when there is none."""
         check_name(name)
         try:
-            with self._translated("delete", name):
-                obstore.delete(self._bucket, name)
+            self._ask("delete", name, lambda: obstore.delete(self._bucket, name))
         except NotFoundError:
             return
 
@@ -172,42 +173,59 @@ class S3Store:
                 pass
             else:
                 return False
-        with self._translated("put", name):
+
+        def write() -> bool:
             try:
                 obstore.put(self._bucket, name, data, mode=self._mode)
             except AlreadyExistsError:
                 return False
-        return True
+            return True
+
+        return self._ask("put", name, write)
 
     def _probe(self) -> bool:
         """Return whether creating the probe object a second time is refused."""
-        for content in (b"first", b"second"):
+
+        def create(content: bytes) -> bool | None:
+            """Return None when it was written, else whether that is because it is present."""
             try:
                 obstore.put(self._bucket, _PROBE, content, mode="create")
             except AlreadyExistsError:
                 return True
             except (PermissionDeniedError, UnauthenticatedError):
                 return False
-            except (BaseError, FileNotFoundError) as error:
-                failure = Failure.read(str(error))
-                if failure.status != NOT_IMPLEMENTED:
-                    raise failure.error(self._place, "put", keyless=self._keyless) from error
+            except BaseError as error:
+                if Failure.read(str(error)).status != NOT_IMPLEMENTED:
+                    raise
                 self._mode = "overwrite"
                 return False
-        return False
+            return None
 
-    @contextmanager
-    def _translated(self, act: str, name: str) -> Iterator[None]:
-        try:
-            yield
-        except FileNotFoundError as error:
-            failure = Failure.read(str(error))
-            if failure.bucket_missing:
-                raise failure.error(self._place, act, keyless=self._keyless) from error
-            raise NotFoundError(f"no object at {self._place}/{name}") from error
-        except BaseError as error:
-            failure = Failure.read(str(error))
-            raise failure.error(self._place, act, keyless=self._keyless) from error
+        refused = self._ask("put", _PROBE, lambda: create(b"first"))
+        if refused is None:
+            refused = self._ask("put", _PROBE, lambda: create(b"second"))
+        return bool(refused)
+
+    def _ask(self, act: str, name: str, request: Callable[[], Answer]) -> Answer:
+        """Return what `request` answers; ask again when an answer broke off.
+
+        obstore repeats what was refused or never reached the endpoint. It does not repeat a write
+        whose answer was lost or an answer that ended early; here both are harmless.
+        """
+        give_up_at = time.monotonic() + self._retry_s
+        while True:
+            try:
+                return request()
+            except FileNotFoundError as error:
+                failure = Failure.read(str(error))
+                if failure.bucket_missing:
+                    raise failure.error(self._place, act, keyless=self._keyless) from error
+                raise NotFoundError(f"no object at {self._place}/{name}") from error
+            except BaseError as error:
+                failure = Failure.read(str(error))
+                if failure.status is not None or time.monotonic() >= give_up_at:
+                    raise failure.error(self._place, act, keyless=self._keyless) from error
+                time.sleep(_PAUSE_S)
 
 
 def _connect_again(bucket: str, prefix: str, options: StoreOptions, retry_s: float) -> S3Store:
@@ -228,7 +246,7 @@ def _connect(bucket: str, prefix: str, options: StoreOptions, retry_s: float) ->
         client_options={
             "allow_http": options.allow_http,
             "connect_timeout": _CONNECT,
-            "timeout": _REQUEST,
+            "timeout": timedelta(seconds=options.timeout_s),
         },
         retry_config={
             "max_retries": 10,

@@ -54,5 +54,6 @@ def store_for(loaded: LoadedPlan, *, create: bool = False) -> ObjectStore:
         access_key=secret(spec.options.access_key),
         secret_key=secret(spec.options.secret_key),
         allow_http=spec.options.allow_http,
+        timeout_s=spec.options.timeout_s,
     )
     return open_store(url, options, create=create)
