@@ -128,7 +128,7 @@ def test_what_basics_say_is_what_is_loaded() -> None:
     assert database.superuser == "admin"
     assert (plan.repository.url, plan.repository.identity) == (basics.repository_url, "env:KEY")
     assert plan.repository.escrow == "age1xyz"
-    assert plan.repository.options.model_dump(exclude_none=True) == basics.storage
+    assert plan.repository.options.model_dump(exclude_none=True, exclude_defaults=True) == basics.storage
     assert plan.protection.mode is ProtectionMode.SYNCHRONOUS
     assert (plan.protection.tail_interval_s, plan.protection.heartbeat) == (0.5, False)
 
