@@ -27,7 +27,7 @@ from protected_site import MAJORS, SUPERUSER, Site, one_of
 from repository_reader import DamagedError, Key, Reference, SecondReader, canonical, unpacked
 from typer.testing import CliRunner
 
-from processpilot.agent.escrow import prove_key
+from processpilot.agent.keys import prove_key
 from processpilot.backup.stream import temporary_stream
 from processpilot.cli.key import read_key
 from processpilot.cli.main import app

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from croniter import croniter
@@ -115,8 +115,20 @@ def _create(
 def plan_expiry_now(wired: Wired) -> ExpirePlan:
     """Return what the plan's retention lets go now; changes nothing."""
     retention = wired.loaded.plan.backup.retention
-    policy = RetentionPolicy(retention.last, retention.daily, retention.weekly, retention.monthly)
-    return plan_expiry(wired.repository, policy, wired.clock.now())
+    policy = RetentionPolicy(
+        last=retention.last,
+        hourly=retention.hourly,
+        daily=retention.daily,
+        weekly=retention.weekly,
+        monthly=retention.monthly,
+        yearly=retention.yearly,
+    )
+    return plan_expiry(wired.repository, policy, wired.clock.now(), lock=object_lock(wired))
+
+
+def object_lock(wired: Wired) -> timedelta:
+    """Return for how long the store keeps what was written, as the plan says."""
+    return timedelta(days=wired.loaded.plan.repository.lock_days)
 
 
 def expire(wired: Wired, plan: ExpirePlan) -> ExpirePlan:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import psycopg
 
+from processpilot.agent.keys import ESCROW_PROVEN
 from processpilot.agent.readiness import harm_in, lack_of_room
 from processpilot.backup.inspect import read_facts, read_role, readable_data_directory
 from processpilot.backup.receiver import read_slot
@@ -26,7 +27,6 @@ from processpilot.repository.manifest import ClusterFacts, Manifest
 from processpilot.wiring.drivers import driver_for
 from processpilot.wiring.wired import Wired
 
-ESCROW_PROVEN = "escrow-proven"
 _SPOOL_SEGMENTS = 64
 _SKEW_S = 5.0
 
@@ -239,16 +239,21 @@ class Examination:
         return f"{repository.store.location} written and read as {repository.opened_as.label}"
 
     def _escrow(self) -> Finding:
-        escrow = [r for r in list_recipients(self._wired.repository.store) if r.label == "escrow"]
+        repository = self._wired.repository
+        escrow = {
+            (holder.label, holder.public)
+            for holder in list_recipients(repository.store)
+            if holder.label != repository.opened_as.label
+        }
         if not escrow:
             return Finding(
                 "escrow key",
                 Outcome.FAILED,
                 "there is none: who loses this machine loses the backups",
-                "Run `processpilot init` in a fresh place; it makes one.",
+                "Run `processpilot key add escrow --new FILE`, then keep the file elsewhere.",
             )
         proven = self._wired.journal.latest(ESCROW_PROVEN)
-        if proven is None or proven.data.get("public") != escrow[0].public:
+        if proven is None or (proven.data.get("label"), proven.data.get("public")) not in escrow:
             return Finding(
                 "escrow key",
                 Outcome.FAILED,

@@ -17,7 +17,9 @@ from processpilot.evidence.report import build_report
 from processpilot.incident.record import open_incident
 from processpilot.journal.lease import holder
 from processpilot.postgres.lsn import Lsn
+from processpilot.repository.blob import BackupId
 from processpilot.repository.manifest import Manifest
+from processpilot.repository.proofs import newest_brought_back, read_proofs
 from processpilot.runbook.decide import AwaitPeople, decide
 from processpilot.runbook.runner import read_run, run_ids
 from processpilot.runbook.step import StepOutcome
@@ -52,6 +54,7 @@ class Overview:
     lag_bytes: int | None
     backups: int
     newest_backup: str | None
+    proven_backup: str | None
     next_backup_at: datetime | None
     incident: str | None
     open_run: str | None
@@ -87,6 +90,7 @@ def read_overview(wired: Wired) -> Overview:
     elif run_id is not None:
         problems.append(f"run {run_id} is under way")
     newest = backups[-1] if backups else None
+    proven = _proven(wired, backups, problems)
     return Overview(
         name=wired.loaded.plan.name,
         healthy=not problems,
@@ -97,6 +101,7 @@ def read_overview(wired: Wired) -> Overview:
         lag_bytes=lag,
         backups=len(backups),
         newest_backup=newest,
+        proven_backup=proven,
         next_backup_at=next_scheduled(wired, wired.clock.now()),
         incident=None if incident is None else incident.incident_id,
         open_run=run_id,
@@ -160,6 +165,19 @@ def _backups(wired: Wired, problems: list[str]) -> list[str]:
     except ProcessPilotError as error:
         problems.append(f"the repository: {error.message}")
         return []
+
+
+def _proven(wired: Wired, backups: list[str], problems: list[str]) -> str | None:
+    """Return the newest backup that was brought back, if any was."""
+    if not backups:
+        return None
+    try:
+        present = [BackupId.parse(text) for text in backups]
+        found = newest_brought_back(read_proofs(wired.repository).values(), present)
+    except ProcessPilotError as error:
+        problems.append(f"the repository: {error.message}")
+        return None
+    return None if found is None else str(found)
 
 
 def _readiness(wired: Wired, newest: Manifest) -> Iterator[str]:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
-from processpilot.agent.backups import STREAM
+from processpilot.agent.backups import STREAM, object_lock
 from processpilot.journal.lease import acquire_lease
 from processpilot.progress import Progress
 from processpilot.repository.blob import BackupId
@@ -14,8 +12,7 @@ from processpilot.wiring.wired import Wired
 
 def plan_prune_now(wired: Wired) -> PrunePlan:
     """Return what can be freed now; changes nothing."""
-    lock = timedelta(days=wired.loaded.plan.repository.lock_days)
-    return plan_prune(wired.repository, wired.clock.now(), lock=lock)
+    return plan_prune(wired.repository, wired.clock.now(), lock=object_lock(wired))
 
 
 def prune(wired: Wired, plan: PrunePlan, progress: Progress) -> int:

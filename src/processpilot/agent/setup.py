@@ -93,7 +93,6 @@ def set_up(request: SetupRequest, write_plan: Callable[[Basics], str] = starter_
         data_dir=None if data_dir is None else str(data_dir),
         bin_dir=str(installation.bin_dir),
         superuser=superuser,
-        escrow=escrow.public,
         repository_id=settings.repository_id.hex(),
         storage=request.storage,
         mode="synchronous" if request.synchronous else "asynchronous",

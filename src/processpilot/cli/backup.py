@@ -1,7 +1,9 @@
-"""`processpilot backup`: create, list, show, verify, expire, prune."""
+"""`processpilot backup`: create, list, show, verify, pin, unpin, expire, prune."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Annotated
 
 import typer
@@ -17,8 +19,10 @@ from processpilot.cli.frame import (
     PlanOption,
     YesOption,
     confirm,
+    note,
     opened,
     out,
+    person,
     print_json,
     progress_shown,
     table,
@@ -27,7 +31,9 @@ from processpilot.errors import NotFoundError
 from processpilot.evidence.page import format_bytes, format_duration
 from processpilot.repository.blob import BackupId
 from processpilot.repository.expire import ExpirePlan
+from processpilot.repository.kept import Keeping, keep_backup, read_keepings, release_backup
 from processpilot.repository.manifest import Manifest
+from processpilot.repository.proofs import Proof, ProofKind, last_proofs, read_proofs, remember
 from processpilot.repository.prune import REWRITE_BELOW, PrunePlan
 from processpilot.repository.verify import Verification, verify_repository
 from processpilot.wiring.wired import Wired
@@ -75,8 +81,21 @@ def list_backups(plan: PlanOption = DEFAULT_PLAN, as_json: JsonOption = False) -
     """List the backups, oldest first."""
     with opened(plan, as_json=as_json) as wired:
         manifests = wired.repository.manifests()
+        proofs = last_proofs(read_proofs(wired.repository).values())
+        keepings = read_keepings(wired.repository)
     if as_json:
-        print_json({"backups": [_summary(manifest) for manifest in manifests]})
+        print_json(
+            {
+                "backups": [
+                    _summary(m)
+                    | {
+                        "proven": proofs.get(m.backup_id, {}),
+                        "pinned": keepings.get(m.backup_id),
+                    }
+                    for m in manifests
+                ]
+            }
+        )
         return
     rows = [
         (
@@ -84,11 +103,12 @@ def list_backups(plan: PlanOption = DEFAULT_PLAN, as_json: JsonOption = False) -
             f"{m.end_at:%Y-%m-%d %H:%M:%S}",
             format_bytes(m.source_bytes),
             format_bytes(m.stored_bytes),
-            str(m.stop_lsn),
+            _strongest(proofs.get(m.backup_id, {}))
+            + (" (pinned)" if m.backup_id in keepings else ""),
         )
         for m in manifests
     ]
-    table(rows, ("BACKUP", "ENDED (UTC)", "SIZE", "STORED", "STOP LSN"))
+    table(rows, ("BACKUP", "ENDED (UTC)", "SIZE", "STORED", "LAST PROVEN"))
 
 
 @app.command()
@@ -100,9 +120,11 @@ def show(
     """Show everything recorded of one backup."""
     with opened(plan, as_json=as_json) as wired:
         manifest = wired.repository.manifest(_named(wired, backup))
+        proofs = last_proofs(read_proofs(wired.repository).values()).get(manifest.backup_id, {})
+        keeping = read_keepings(wired.repository).get(manifest.backup_id)
     if as_json:
         document = manifest.model_dump(mode="json", exclude={"directories", "plan"})
-        print_json(document)
+        print_json(document | {"proven": proofs, "pinned": keeping})
         return
     facts = manifest.cluster
     for name, value in (
@@ -120,6 +142,9 @@ def show(
         ("checksums", "on" if facts.data_checksums else "off"),
         ("bad pages", str(len(manifest.bad_pages))),
         ("by", manifest.program),
+        *(("proven", f"{kind}, {at:%Y-%m-%d %H:%M:%S} UTC") for kind, at in proofs.items()),
+        *([] if proofs else [("proven", "nothing yet")]),
+        *([("pinned", f"by {keeping.by}: {keeping.why}")] if keeping else []),
     ):
         out(f"{name:>13}  {value}")
 
@@ -143,6 +168,7 @@ def verify(
         wired.journal.append(
             "backups", "backups-verified", {"intact": found.intact, "bytes": found.bytes}
         )
+        unwritten = _remember(wired, only or wired.repository.backup_ids(), found, deep=deep)
     if as_json:
         print_json({"intact": found.intact, **_plain_verification(found)})
     else:
@@ -153,8 +179,57 @@ def verify(
             f"{'intact' if found.intact else 'NOT intact'}: {found.backups} backups, "
             f"{found.packs} packs, {found.segments} segments, {format_bytes(found.bytes)} read"
         )
+    if unwritten is not None:
+        note(f"warning: what was verified is not written down: {unwritten}")
     if not found.intact:
         raise typer.Exit(INTEGRITY)
+
+
+def _remember(
+    wired: Wired, backups: Sequence[BackupId], found: Verification, *, deep: bool
+) -> str | None:
+    """Write down which backups are intact; return why that could not be done, or None."""
+    harmed = {backup for finding in found.findings for backup in finding.backups}
+    intact = tuple(backup for backup in backups if backup not in harmed)
+    if not intact or any(not finding.backups for finding in found.findings):
+        return None
+    kind = ProofKind.UNPACKED if deep else ProofKind.VERIFIED
+    return remember(wired.repository, Proof(kind, wired.clock.now(), intact), wired.tag())
+
+
+@app.command()
+def pin(
+    backup: Annotated[str, typer.Argument(help="A backup's id, or latest.")],
+    why: Annotated[str, typer.Option("--why", help="The reason, shown wherever it is kept.")],
+    plan: PlanOption = DEFAULT_PLAN,
+    as_json: JsonOption = False,
+) -> None:
+    """Keep a backup whatever the retention says, until it is unpinned."""
+    with opened(plan, as_json=as_json) as wired:
+        chosen = _named(wired, backup)
+        keep_backup(wired.repository, Keeping(chosen, why, person(), wired.clock.now()))
+        wired.journal.append("backups", "backup-pinned", {"backup_id": str(chosen), "why": why})
+    if as_json:
+        print_json({"backup": str(chosen), "pinned": True})
+    else:
+        out(f"backup {chosen} is kept until it is unpinned")
+
+
+@app.command()
+def unpin(
+    backup: Annotated[str, typer.Argument(help="A backup's id, or latest.")],
+    plan: PlanOption = DEFAULT_PLAN,
+    as_json: JsonOption = False,
+) -> None:
+    """Leave a pinned backup to the retention again."""
+    with opened(plan, as_json=as_json) as wired:
+        chosen = _named(wired, backup)
+        release_backup(wired.repository, chosen)
+        wired.journal.append("backups", "backup-unpinned", {"backup_id": str(chosen)})
+    if as_json:
+        print_json({"backup": str(chosen), "pinned": False})
+    else:
+        out(f"backup {chosen} is left to the retention")
 
 
 @app.command()
@@ -255,6 +330,14 @@ def _named(wired: Wired, text: str) -> BackupId:
     return ids[-1]
 
 
+def _strongest(proofs: Mapping[ProofKind, datetime]) -> str:
+    """Return the strongest proof of a backup and its day."""
+    for kind in reversed(ProofKind):
+        if kind in proofs:
+            return f"{kind} {proofs[kind]:%Y-%m-%d}"
+    return "never"
+
+
 def _summary(manifest: Manifest) -> dict[str, object]:
     return {
         "id": str(manifest.backup_id),
@@ -293,6 +376,7 @@ def _expiry(plan: ExpirePlan) -> dict[str, object]:
         "packs": len(plan.packs),
         "pack_bytes": plan.pack_bytes,
         "segments": len(plan.segments),
+        "locked_packs": plan.locked_packs,
     }
 
 
@@ -303,6 +387,8 @@ def _print_expiry(plan: ExpirePlan) -> None:
         out(f"keep    {backup}  a running backup refers to it")
     for backup in plan.backups:
         out(f"remove  {backup}")
+    if plan.locked_packs:
+        out(f"{plan.locked_packs} packs more are locked by the store; prune removes them later")
     out(
         f"{len(plan.packs)} packs ({format_bytes(plan.pack_bytes)}) and {len(plan.segments)} "
         "segments are needed by nothing that is kept"

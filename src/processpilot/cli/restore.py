@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pwd
+import secrets
 import shlex
 import shutil
 from contextlib import ExitStack
@@ -32,6 +33,7 @@ from processpilot.errors import UsageError
 from processpilot.evidence.page import format_bytes
 from processpilot.postgres.control import read_control
 from processpilot.repository.blob import BackupId
+from processpilot.repository.proofs import Proof, ProofKind, remember
 from processpilot.repository.repository import Repository, open_repository
 from processpilot.restore.companions import write_companions
 from processpilot.restore.files import FileWriter
@@ -109,6 +111,10 @@ def restore(
             _print_plan(operation, as_json=as_json)
             return
         done = _execute(operation, repository, superuser, as_json=as_json)
+        proof = Proof(ProofKind.RESTORED, SystemClock().now(), (operation.manifest.backup_id,))
+        unwritten = remember(repository, proof, secrets.randbits(32))
+        if unwritten is not None:
+            note(f"warning: that this backup was restored is not written down: {unwritten}")
         companions = write_companions(operation)
         _print_done(operation, done, companions, as_json=as_json)
 

@@ -40,6 +40,10 @@ def _print(overview: Overview) -> None:
     else:
         out(f"lag         {format_bytes(overview.lag_bytes)} not yet received")
     out(f"backups     {overview.backups}, newest {overview.newest_backup or 'none'}")
+    if overview.proven_backup is not None:
+        out(f"proven      {overview.proven_backup} is the newest that was brought back")
+    elif overview.newest_backup is not None:
+        out("proven      none was ever brought back")
     if overview.next_backup_at is not None:
         out(f"next        {overview.next_backup_at:%Y-%m-%d %H:%M} UTC")
     if overview.open_run is not None:

@@ -14,8 +14,8 @@ import httpx
 from psycopg import sql
 
 from processpilot.agent.backups import take_backup
-from processpilot.agent.escrow import prove_key
 from processpilot.agent.examine import Examination, Finding
+from processpilot.agent.keys import prove_key
 from processpilot.agent.overview import agent_status
 from processpilot.agent.setup import ESCROW_FILE, SetupRequest, set_up
 from processpilot.clock import Clock

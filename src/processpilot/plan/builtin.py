@@ -27,7 +27,6 @@ class Basics:
     bin_dir: str | None = None
     superuser: str = "postgres"
     identity: str = "file:.processpilot/secrets/operator.key"
-    escrow: str | None = None
     repository_id: str | None = None
     storage: Mapping[str, str | bool] = field(default_factory=dict)
     mode: str = "asynchronous"
@@ -121,7 +120,6 @@ def _basics_text(basics: Basics) -> str:
         *_optional("  id", basics.repository_id),
         *_storage(basics.storage),
         f"  identity: {_quoted(basics.identity)}",
-        *_optional("  escrow", basics.escrow),
         "",
         "protection:",
         f"  mode: {basics.mode}  # synchronous: commits wait until the receiver has them",

@@ -66,7 +66,6 @@ class RepositorySpec(Record):
     id: RepositoryId | None = None
     options: StorageOptions = StorageOptions()
     identity: SecretReference
-    escrow: str | None = None
     lock_days: float = Field(0.0, ge=0)
 
 
@@ -82,12 +81,14 @@ class Protection(Record):
 
 
 class Retention(Record):
-    """How many backups to keep: the last ones, and one per day, week and month."""
+    """How many backups to keep: the last ones, and one per hour, day, week, month and year."""
 
     last: int = Field(7, ge=1)
+    hourly: int = Field(0, ge=0)
     daily: int = Field(14, ge=0)
     weekly: int = Field(8, ge=0)
     monthly: int = Field(12, ge=0)
+    yearly: int = Field(0, ge=0)
 
 
 class BackupPolicy(Record):

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from zlib import crc32
 
 from processpilot.backup.heartbeat import FILE_NAME, last_acknowledged, newest_heartbeat
 from processpilot.checks.database import DatabaseChecks
@@ -20,6 +21,7 @@ from processpilot.recovery.ground import Ground, checks_json, require_passed
 from processpilot.recovery.ledger import count_lost
 from processpilot.repository.blob import BackupId
 from processpilot.repository.manifest import Manifest
+from processpilot.repository.proofs import Proof, ProofKind, remember
 from processpilot.restore.files import FileWriter
 from processpilot.restore.finish import end_leftovers, recover
 from processpilot.restore.plan import (
@@ -261,7 +263,13 @@ class Prove(_OnRestored):
         finally:
             server.stop()
         require_passed("the recovered data", checks, **loss)
-        return {"checks": checks_json(checks), **loss}
+        unwritten = self._remember(plan.manifest.backup_id, context.run.run_id)
+        return {"checks": checks_json(checks), **loss, "proof_not_written": unwritten}
+
+    def _remember(self, backup: BackupId, run_id: str) -> str | None:
+        ground = self._ground
+        proof = Proof(ProofKind.RECOVERED, ground.clock.now(), (backup,), run_id)
+        return remember(ground.repository, proof, crc32(run_id.encode()))
 
     def _loss(self, address: ServerAddress, run: RunState) -> dict[str, JsonValue]:
         """Measure data loss from what the recovered database holds."""

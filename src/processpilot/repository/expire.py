@@ -4,6 +4,10 @@ Nothing that a kept backup refers to is removed. A backup that a running one is 
 with is pinned and stays. Packs are dropped when no kept backup refers to any blob in them; log is
 dropped when it lies before the continuous window and outside every kept backup.
 
+Whatever the policy says, a backup stays when a person keeps it, when the store's object lock does
+not let go of it yet, and when it is the newest that was really brought back. Packs under a lock are
+left to prune.
+
 Order keeps this true while backups run. Planning lists packs, then pins, then manifests: a backup
 commits its manifest before it takes its pin away, so whoever wrote a listed pack is seen as running
 or as finished. Executing announces the backups that go, then looks for pins and for manifests that
@@ -14,6 +18,7 @@ two notices the other, and one that came and went in between has left its manife
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -21,20 +26,29 @@ from datetime import datetime, timedelta
 from processpilot.errors import LockedError, NotFoundError
 from processpilot.postgres.wal import Segment
 from processpilot.repository.blob import BackupId, PackId
+from processpilot.repository.kept import read_keepings
 from processpilot.repository.manifest import Manifest
 from processpilot.repository.names import (
     BACKUPS,
     EXPIRING,
     FLOORS,
+    KEPT,
     PACKS,
     PINS,
+    SEGMENTS,
     objects,
 )
 from processpilot.repository.needs import Needs
+from processpilot.repository.proofs import (
+    Proof,
+    newest_brought_back,
+    outlived,
+    read_proofs,
+)
 from processpilot.repository.repository import Repository
 from processpilot.repository.retention import RetentionDecision, RetentionPolicy, decide_retention
-from processpilot.repository.wal import WalArchive, WalInventory
-from processpilot.storage.store import ExistsError
+from processpilot.repository.wal import WalArchive, WalInventory, segment_object
+from processpilot.storage.store import ExistsError, ObjectInfo
 
 # A backup that runs longer than this has died without removing its pin.
 PIN_LIFETIME = timedelta(days=7)
@@ -57,6 +71,7 @@ class ExpirePlan:
     floor: int | None
     known: frozenset[BackupId]
     leftovers: tuple[str, ...]
+    locked_packs: int = 0
 
     @property
     def is_empty(self) -> bool:
@@ -64,20 +79,35 @@ class ExpirePlan:
         return not (self.backups or self.packs or self.segments or self.tails or self.leftovers)
 
 
-def plan_expiry(repository: Repository, policy: RetentionPolicy, now: datetime) -> ExpirePlan:
-    """Return what `policy` lets go; changes nothing."""
-    packs = {info.name: info.size_bytes for info in objects(repository.store, PACKS)}
+def plan_expiry(
+    repository: Repository,
+    policy: RetentionPolicy,
+    now: datetime,
+    *,
+    lock: timedelta = timedelta(0),
+) -> ExpirePlan:
+    """Return what `policy` lets go; changes nothing.
+
+    `lock` is for how long the store forbids to delete an object after it was made.
+    """
+    listed = list(objects(repository.store, PACKS))
+    packs = {info.name: info.size_bytes for info in listed}
     pins = read_pins(repository, now)
     manifests = {manifest.backup_id: manifest for manifest in repository.manifests()}
-    decision = decide_retention(list(manifests), policy)
+    proofs = read_proofs(repository)
+    held = _held(repository, proofs, manifests, now - lock if lock else None)
+    decision = decide_retention(list(manifests), policy, held)
     pinned = tuple(backup for backup in decision.expired if backup in pins.values())
     going = tuple(backup for backup in decision.expired if backup not in pinned)
     staying = [manifest for backup, manifest in manifests.items() if backup not in going]
     needs = Needs(repository)
     for manifest in staying:
         needs.add(manifest)
-    loose = loose_packs(packs, needs, pins.keys())
+    every_loose = loose_packs(packs, needs, pins.keys())
+    locked = _locked(repository, listed, now, lock)
+    loose = {name: size for name, size in every_loose.items() if name not in locked}
     segments, tails, floor = _loose_log(repository, staying, decision)
+    segments = tuple(segment for segment in segments if segment_object(segment) not in locked)
     return ExpirePlan(
         decision,
         pinned,
@@ -88,8 +118,49 @@ def plan_expiry(repository: Repository, policy: RetentionPolicy, now: datetime) 
         tails,
         floor,
         frozenset(manifests),
-        tuple(_old_announcements(repository, now)),
+        (*_old_announcements(repository, now), *_stale(repository, proofs, staying)),
+        len(every_loose) - len(loose),
     )
+
+
+def _locked(
+    repository: Repository, packs: Iterable[ObjectInfo], now: datetime, lock: timedelta
+) -> set[str]:
+    """Return the packs and segments that the store's object lock does not let go of yet."""
+    if not lock:
+        return set()
+    listed = [*packs, *objects(repository.store, SEGMENTS)]
+    return {info.name for info in listed if info.modified_at > now - lock}
+
+
+def _held(
+    repository: Repository,
+    proofs: Mapping[str, Proof],
+    manifests: Mapping[BackupId, Manifest],
+    locked_since: datetime | None,
+) -> Mapping[BackupId, list[str]]:
+    """Return the backups that stay whatever the policy says, with reasons."""
+    held: dict[BackupId, list[str]] = defaultdict(list)
+    for backup, keeping in read_keepings(repository).items():
+        held[backup].append(f"pinned by {keeping.by}: {keeping.why}")
+    proven = newest_brought_back(proofs.values(), manifests.keys())
+    if proven is not None:
+        held[proven].append("the newest that was brought back")
+    for backup, manifest in manifests.items():
+        if locked_since is not None and manifest.end_at > locked_since:
+            held[backup].append("locked")
+    return held
+
+
+def _stale(
+    repository: Repository, proofs: Mapping[str, Proof], staying: Iterable[Manifest]
+) -> Iterable[str]:
+    """Return the objects that only speak of backups that are gone."""
+    present = {manifest.backup_id for manifest in staying}
+    yield from outlived(proofs, present)
+    for backup in read_keepings(repository):
+        if backup not in present:
+            yield f"{KEPT}{backup}"
 
 
 def _old_announcements(repository: Repository, now: datetime) -> Iterable[str]:
@@ -110,7 +181,7 @@ def execute_expiry(repository: Repository, plan: ExpirePlan, now: datetime) -> E
     for backup in plan.backups:
         store.put(f"{EXPIRING}{backup}", b"")
     try:
-        pins = set(read_pins(repository, now).values())
+        pins = {*read_pins(repository, now).values(), *read_keepings(repository)}
         _refuse_newcomers(repository, plan)
         now_pinned = {backup for backup in plan.backups if backup in pins}
         removed = tuple(backup for backup in plan.backups if backup not in now_pinned)

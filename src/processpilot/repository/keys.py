@@ -1,13 +1,15 @@
 """The repository key, wrapped for each recipient; any one of them opens the repository.
 
 A recipient is an age key (X25519) or a passphrase. Wrapping is plain age, so the age tool opens
-a wrapped key too. Rotation rewraps the key and leaves packs alone; it does not revoke somebody
-who already copied the repository key.
+a wrapped key too. A wrapped key is never overwritten: rotation adds one under a new label, tries
+it, and removes the old one. Packs are left alone, so this does not revoke somebody who already
+copied the repository key.
 """
 
 from __future__ import annotations
 
 import base64
+import itertools
 import json
 import re
 import secrets
@@ -37,6 +39,24 @@ class Recipient:
     label: str
     kind: str
     public: str | None
+
+    def __str__(self) -> str:
+        return f"{self.label} ({self.public or 'a passphrase'})"
+
+
+@dataclass(frozen=True, slots=True)
+class AgePublicKey:
+    """The public half of an age identity: enough to wrap the repository key for its holder."""
+
+    public: str
+
+    def __post_init__(self) -> None:
+        try:
+            pyrage.x25519.Recipient.from_str(self.public)
+        except pyrage.RecipientError as error:
+            raise UsageError(
+                "the age recipient is malformed", hint="It is one word that begins age1."
+            ) from error
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -90,18 +110,23 @@ def new_identity() -> Identity:
 
 
 def add_recipient(
-    store: ObjectStore, label: str, keyring: Keyring, key: bytes, identity: Identity
+    store: ObjectStore,
+    label: str,
+    keyring: Keyring,
+    key: bytes,
+    holder: Identity | AgePublicKey,
 ) -> Recipient:
-    """Return the recipient under which `key` is now wrapped for `identity`; durable on return."""
+    """Return the recipient under which `key` is now wrapped for `holder`; durable on return."""
     if not _LABEL.fullmatch(label):
-        raise UsageError(f'"{label}" is not a key label: use a-z, 0-9 and hyphens')
-    if any(existing.label == label for existing in list_recipients(store)):
-        raise RefusedError(f'a key labelled "{label}" exists already')
-    public = identity.public
+        raise UsageError(f'"{label}" is not a key label: use a-z, 0-9 and hyphens, at most 40')
+    if label in _labels(store):
+        raise RefusedError(f'a key labelled "{label}" exists already', hint="Choose another label.")
+    public = holder.public
     if public is not None:
         wrapped = pyrage.encrypt(key, [pyrage.x25519.Recipient.from_str(public)])
     else:
-        wrapped = pyrage.passphrase.encrypt(key, identity.secret)
+        assert isinstance(holder, Identity)
+        wrapped = pyrage.passphrase.encrypt(key, holder.secret)
     document = {
         "label": label,
         "kind": "age" if public else "passphrase",
@@ -113,6 +138,47 @@ def add_recipient(
     return Recipient(label, str(document["kind"]), public)
 
 
+def remove_recipient(store: ObjectStore, keyring: Keyring, label: str) -> None:
+    """Remove the wrapped key of `label`; damaged ones can be removed too.
+
+    NotFoundError when there is none. RefusedError when no genuine one would be left: the repository
+    could never be opened again.
+    """
+    if label not in _labels(store):
+        raise NotFoundError(
+            f'no key is labelled "{label}"', hint="Run `processpilot key list` to see the labels."
+        )
+    if not any(known != label for known in _genuine(store, keyring)):
+        raise RefusedError(
+            f'"{label}" is the last key that opens the repository',
+            hint="Add another with `processpilot key add` first.",
+        )
+    store.delete(f"{KEYS}{label}")
+
+
+def free_label(store: ObjectStore, label: str) -> str:
+    """Return a label like `label` that no key has: escrow-2 after escrow."""
+    taken = _labels(store)
+    stem = re.sub(r"-\d+$", "", label)
+    return next(name for n in itertools.count(2) if (name := f"{stem}-{n}") not in taken)
+
+
+def _labels(store: ObjectStore) -> set[str]:
+    return {info.name.removeprefix(KEYS) for info in objects(store, KEYS)}
+
+
+def _genuine(store: ObjectStore, keyring: Keyring) -> list[str]:
+    """Return the labels whose wrapped key is as a holder of the repository key wrote it."""
+    found = []
+    for label in sorted(_labels(store)):
+        try:
+            _check(f"{KEYS}{label}", store.get(f"{KEYS}{label}"), keyring)
+        except ChecksumError:
+            continue
+        found.append(label)
+    return found
+
+
 def _canonical(document: Mapping[str, object]) -> bytes:
     return json.dumps(document, sort_keys=True, separators=(",", ":")).encode()
 
@@ -120,15 +186,18 @@ def _canonical(document: Mapping[str, object]) -> bytes:
 def check_recipients(store: ObjectStore, keyring: Keyring) -> None:
     """Raise ChecksumError unless every wrapped key is exactly as the key's holder wrote it."""
     for info in objects(store, KEYS):
-        raw = store.get(info.name)
-        try:
-            document = json.loads(raw)
-            mac = document.pop("mac")
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise ChecksumError(f"{info.name} is not a wrapped key", place=info.name) from error
-        expected = keyring.authenticate(b"recipient", _canonical(document))
-        if mac != expected or raw != _canonical(document | {"mac": mac}):
-            raise ChecksumError(f"{info.name} fails authentication", place=info.name)
+        _check(info.name, store.get(info.name), keyring)
+
+
+def _check(name: str, raw: bytes, keyring: Keyring) -> None:
+    try:
+        document = json.loads(raw)
+        mac = document.pop("mac")
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ChecksumError(f"{name} is not a wrapped key", place=name) from error
+    expected = keyring.authenticate(b"recipient", _canonical(document))
+    if mac != expected or raw != _canonical(document | {"mac": mac}):
+        raise ChecksumError(f"{name} fails authentication", place=name)
 
 
 def list_recipients(store: ObjectStore) -> list[Recipient]:
@@ -181,9 +250,10 @@ def unwrap_key(store: ObjectStore, identity: Identity) -> tuple[Recipient, bytes
             hint="Give the identity file or passphrase of another recipient, or bring the damaged "
             "object back from a copy of the repository.",
         )
-    labels = ", ".join(recipient.label for recipient, _ in stored)
+    given = "the passphrase given" if identity.public is None else f"the key {identity.public}"
     raise RefusedError(
-        f"the key given opens none of the repository's recipients ({labels})",
+        f"{given} opens none of the repository's recipients: "
+        f"{', '.join(str(recipient) for recipient, _ in stored)}",
         hint="Give the identity file or passphrase of one of them.",
     )
 

@@ -15,10 +15,12 @@ BACKUPS = "backups/"
 EXPIRING = "expiring/"
 FLOORS = "floors/"
 HISTORIES = "histories/"
+KEPT = "kept/"
 KEYS = "keys/"
 MOVED = "moved/"
 PACKS = "packs/"
 PINS = "pins/"
+PROOFS = "proofs/"
 SEGMENTS = "wal/"
 TAILS = "tails/"
 
@@ -32,10 +34,12 @@ _PATTERNS = {
     EXPIRING: re.compile(_BACKUP),
     FLOORS: re.compile(r"[0-9a-f]{16}"),
     HISTORIES: re.compile(_TIMELINE),
+    KEPT: re.compile(_BACKUP),
     KEYS: re.compile(r"[a-z0-9-]+"),
     MOVED: re.compile(rf"{_BACKUP}/[0-9a-f]{{8}}"),
     PACKS: re.compile(rf"{_BACKUP}/[0-9a-f]{{8}}"),
     PINS: re.compile(_BACKUP),
+    PROOFS: re.compile(_BACKUP),
     SEGMENTS: re.compile(rf"({_TIMELINE})/\1[0-9A-F]{{16}}"),
     TAILS: re.compile(rf"{_SEGMENT}/[0-9a-f]{{8}}-[0-9a-f]{{8}}"),
 }

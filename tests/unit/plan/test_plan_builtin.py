@@ -113,7 +113,6 @@ def test_what_basics_say_is_what_is_loaded() -> None:
         bin_dir="/usr/lib/pg/bin",
         superuser="admin",
         identity="env:KEY",
-        escrow="age1xyz",
         storage={"endpoint": "http://127.0.0.1:9000", "allow_http": True, "region": "x"},
         mode="synchronous",
         tail_interval="500ms",
@@ -127,8 +126,10 @@ def test_what_basics_say_is_what_is_loaded() -> None:
     assert (database.data_dir, database.bin_dir) == (basics.data_dir, basics.bin_dir)
     assert database.superuser == "admin"
     assert (plan.repository.url, plan.repository.identity) == (basics.repository_url, "env:KEY")
-    assert plan.repository.escrow == "age1xyz"
-    assert plan.repository.options.model_dump(exclude_none=True, exclude_defaults=True) == basics.storage
+    assert (
+        plan.repository.options.model_dump(exclude_none=True, exclude_defaults=True)
+        == basics.storage
+    )
     assert plan.protection.mode is ProtectionMode.SYNCHRONOUS
     assert (plan.protection.tail_interval_s, plan.protection.heartbeat) == (0.5, False)
 
