@@ -22,7 +22,10 @@ POLICIES = st.builds(
     monthly=COUNTS,
     yearly=COUNTS,
 )
-MOMENTS = st.datetimes(datetime(2023, 12, 25), datetime(2027, 1, 5), timezones=st.just(UTC))
+MOMENTS = st.builds(
+    lambda second: datetime.fromtimestamp(second, UTC),
+    st.integers(1_703_500_000, 1_799_200_000),
+)
 BACKUPS = st.lists(st.builds(BackupId.new, MOMENTS, st.integers(0, 2**32 - 1)), unique=True)
 PERIODS: dict[str, Callable[[datetime], object]] = {
     "hourly": lambda at: (at.date(), at.hour),

@@ -13,6 +13,7 @@ from processpilot.agent.backups import backup_is_due, next_scheduled
 from processpilot.agent.readiness import harm_in, lack_of_room
 from processpilot.backup.receiver import read_slot
 from processpilot.errors import ProcessPilotError
+from processpilot.evidence.page import format_bytes
 from processpilot.evidence.report import build_report
 from processpilot.incident.record import open_incident
 from processpilot.journal.lease import holder
@@ -80,6 +81,8 @@ def read_overview(wired: Wired) -> Overview:
     failing = () if agent is None else tuple(agent["failing"])
     problems += [f"probe {name} is failing" for name in failing]
     lag = _lag_bytes(wired, problems)
+    if lag and stream is not None and stream["state"] != "streaming":
+        problems.append(_risk(wired, lag))
     backups = _backups(wired, problems)
     incident = open_incident(wired.journal)
     if incident is not None:
@@ -151,6 +154,25 @@ def _lag_bytes(wired: Wired, problems: list[str]) -> int | None:
         return None
     assert row is not None
     return max(0, Lsn.parse(str(row[0])) - slot.restart_lsn)
+
+
+def _risk(wired: Wired, lag: int) -> str:
+    """Say what may be lost while nobody receives the log."""
+    begun = f"{format_bytes(lag)} of log lie on the server alone"
+    try:
+        with wired.address.session() as connection:
+            row = connection.execute(
+                "select setting::bigint from pg_settings where name = 'max_slot_wal_keep_size'"
+            ).fetchone()
+    except ProcessPilotError:
+        return begun
+    limit_mb = -1 if row is None else int(str(row[0]))
+    if limit_mb < 0:
+        return f"{begun}; it keeps all of it, until its own disk is full"
+    return (
+        f"{begun}; behind {format_bytes(limit_mb << 20)} (max_slot_wal_keep_size) it lets go of "
+        "the oldest, and the recovery window breaks"
+    )
 
 
 def _backups(wired: Wired, problems: list[str]) -> list[str]:

@@ -16,13 +16,13 @@ from pathlib import Path
 import psycopg
 
 from processpilot import __version__
+from processpilot.backup.ancestry import check_ancestry, read_position
 from processpilot.backup.basebackup import collect_stream
 from processpilot.backup.changes import Changes
 from processpilot.backup.collect import Collected, TreeWriter, collect
 from processpilot.backup.inspect import (
     every_extension,
     read_facts,
-    read_role,
     readable_data_directory,
     relation_files,
 )
@@ -173,19 +173,14 @@ def _moment_after_newest(repository: Repository, clock: Clock) -> datetime:
 
 def _check_server(connection: psycopg.Connection, repository: Repository) -> ClusterFacts:
     facts = read_facts(connection)
-    if facts.system_identifier != repository.settings.system_identifier:
-        raise RefusedError(
-            f"the server is cluster {facts.system_identifier}, the repository holds "
-            f"cluster {repository.settings.system_identifier}",
-            hint="One repository holds one cluster; run `processpilot init` with another --repo.",
-        )
+    # What is held first: it must not be newer than the position it is compared with.
+    held = WalArchive(repository, facts.wal_segment_bytes).inventory()
+    check_ancestry(read_position(connection), repository.settings.system_identifier, held)
     if facts.settings.get("wal_level") == "minimal":
         raise RefusedError(
             "wal_level is minimal, which leaves out what recovery needs",
             hint="Run ALTER SYSTEM SET wal_level = replica; and restart the server.",
         )
-    if read_role(connection).in_recovery:
-        raise RefusedError("the server is a standby", hint="Point database.dsn at the primary.")
     return facts
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import threading
 from collections.abc import Callable, Mapping
@@ -17,6 +18,9 @@ from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 
+import psycopg
+
+from processpilot.backup.ancestry import check_ancestry, read_position
 from processpilot.backup.heartbeat import FILE_NAME, INTERVAL_S, beat, create_heartbeat
 from processpilot.backup.receiver import Receiver, create_slot, drop_slot, read_slot, silence
 from processpilot.backup.spool import Spool, remove_sealed
@@ -28,6 +32,7 @@ from processpilot.journal.event import JsonValue
 from processpilot.postgres.binaries import Installation
 from processpilot.postgres.connection import ServerAddress
 from processpilot.postgres.lsn import Lsn
+from processpilot.postgres.wal import Segment
 from processpilot.repository.repository import Repository
 from processpilot.repository.wal import WalArchive
 
@@ -196,7 +201,7 @@ class Protection:
                     elif self._settings.synchronous:
                         self._let_commits_go()
             except ProcessPilotError as error:
-                self._broken(error)
+                self._broken(self._lack_of_room() or error)
                 self._stop.wait(_RESTART_S)
             except OSError as error:
                 self._broken(UnavailableError(f"{error.filename}: {error.strerror}"))
@@ -255,6 +260,7 @@ class Protection:
         """Start the receiver with its slot and wait until it streams."""
         ground, settings = self._ground, self._settings
         with ground.address.session() as connection:
+            self._check(connection)
             slot = read_slot(connection, settings.slot)
             if slot is not None and slot.wal_status == "lost":
                 drop_slot(connection, settings.slot)
@@ -270,6 +276,7 @@ class Protection:
                 check_synchronous(connection)
             if settings.heartbeat:
                 create_heartbeat(connection)
+        self._spool.mend()
         self._receiver.start()
         self._pid_file.write_text(f"{self._receiver.pid}\n")
         wait_streaming(self._receiver, ground.address, ground.clock)
@@ -278,6 +285,26 @@ class Protection:
         if settings.synchronous:
             self._wait_for_receiver(on=True, why="the receiver streams")
         self._set(StreamState.STREAMING)
+
+    def _check(self, connection: psycopg.Connection) -> None:
+        """Refuse a server whose log does not belong behind what is stored; name a gap before it.
+
+        What was received before, of the right server, is stored first. After a gap the next look
+        at the schedule takes a base backup, with which a new window begins.
+        """
+        if self._spool.files():
+            self._ship()
+        # What is held first: it must not be newer than the position it is compared with.
+        held = self._archive.inventory()
+        server = read_position(connection)
+        check_ancestry(server, self._ground.repository.settings.system_identifier, held)
+        end, slot = held.end_of(server.timeline), read_slot(connection, self._settings.slot)
+        if end is None or slot is None or slot.restart_lsn is None:
+            return
+        number = end // self._settings.segment_bytes
+        if slot.restart_lsn // self._settings.segment_bytes > number:
+            missing = Segment(server.timeline, number, self._settings.segment_bytes)
+            self._ground.note("log-gap", {"missing": missing.name, "until": str(slot.restart_lsn)})
 
     def _ship(self) -> None:
         shipped = self._spool.ship(self._archive)
@@ -306,6 +333,22 @@ class Protection:
             with contextlib.suppress(ProcessPilotError):
                 self._ground.note("stream-broken", {"code": error.code, "message": error.message})
         self._set(StreamState.BROKEN, error.message)
+
+    def _lack_of_room(self) -> UnavailableError | None:
+        """Return what to say when the next segment does not fit on the spool's disk."""
+        folder = self._spool.folder
+        try:
+            free = shutil.disk_usage(folder).free
+        except OSError:
+            return None
+        if free >= self._settings.segment_bytes:
+            return None
+        return UnavailableError(
+            f"No space left for the log in {folder}: {free} bytes are free, a segment needs "
+            f"{self._settings.segment_bytes}",
+            hint="Free space on that disk. The server keeps the log meanwhile, as "
+            "max_slot_wal_keep_size allows.",
+        )
 
     def _set(self, state: StreamState, detail: str = "") -> None:
         self.status = replace(self.status, state=state, detail=detail)

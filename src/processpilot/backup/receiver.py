@@ -88,7 +88,7 @@ class Receiver:
         self._slot = slot
         self._folder = folder
         self._secrets_dir = secrets_dir
-        self._log = folder.with_name(f"{folder.name}.log")
+        self._log = secrets_dir / f"{folder.name}.log"
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -133,7 +133,9 @@ class Receiver:
                 lines = log.read().decode(errors="replace").strip().splitlines()
         except FileNotFoundError:
             return "it wrote nothing"
-        return lines[-1] if lines else "it wrote nothing"
+        # Its last line often only says that it ended.
+        telling = [line for line in lines if not line.endswith("error: disconnected")] or lines
+        return telling[-1] if telling else "it wrote nothing"
 
     def kill(self) -> None:
         """End the process at once; what the server was told is flushed is on disk."""

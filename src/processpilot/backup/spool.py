@@ -125,6 +125,17 @@ class Spool:
         whole = [file for file in files if not file.partial]
         return whole[-1].segment.end if whole else None
 
+    def mend(self) -> None:
+        """Remove an unfinished segment of a wrong length, behind which no receiver would continue.
+
+        A full disk leaves it: pg_receivewal gives a new segment its whole length before it writes
+        into it, and afterwards refuses one that is shorter. Call it when everything was shipped;
+        the server sends the segment again from its beginning.
+        """
+        for file in self.files():
+            if file.partial and file.path.stat().st_size not in (0, self.segment_bytes):
+                file.path.unlink()
+
     def seal(self, at: datetime) -> Path:
         """Put the spool aside under a name of its own and return it; the folder is empty after.
 

@@ -118,7 +118,9 @@ def add_recipient(
 ) -> Recipient:
     """Return the recipient under which `key` is now wrapped for `holder`; durable on return."""
     if not _LABEL.fullmatch(label):
-        raise UsageError(f'"{label}" is not a key label: use a-z, 0-9 and hyphens, at most 40')
+        raise UsageError(
+            f'"{label}" is not a key label', hint="Use a-z, 0-9 and hyphens, 40 at most."
+        )
     if label in _labels(store):
         raise RefusedError(f'a key labelled "{label}" exists already', hint="Choose another label.")
     public = holder.public

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from processpilot.errors import GapError, IntegrityError, NotFoundError
 from processpilot.postgres.history import TimelineHistory
+from processpilot.postgres.lsn import Lsn
 from processpilot.postgres.wal import Segment
 from processpilot.repository.names import HISTORIES, SEGMENTS, TAILS, objects
 from processpilot.repository.repository import Repository
@@ -48,6 +49,18 @@ class WalInventory:
     def tail_end(self, segment: Segment) -> int:
         """Return how many bytes of an unfinished segment are held without a hole; 0 if none."""
         return contiguous_end(self.tails.get(segment, ()))
+
+    def end_of(self, timeline: int) -> Lsn | None:
+        """Return where the last byte held of a timeline's log ends; None when none is held."""
+        ends = [
+            Lsn((number + 1) * self.segment_bytes)
+            for number in self.segments.get(timeline, frozenset())
+        ] + [
+            Lsn(segment.begin + max(piece.end for piece in pieces))
+            for segment, pieces in self.tails.items()
+            if segment.timeline == timeline
+        ]
+        return max(ends, default=None)
 
     @property
     def newest_timeline(self) -> int:
