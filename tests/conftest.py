@@ -50,6 +50,7 @@ def make_site(tmp_path: Path) -> Iterator[SiteMaker]:
         autonomy: str = "act",
         repository: str | None = None,
         storage: dict[str, str | bool] | None = None,
+        checksums: bool = True,
     ) -> Site:
         if major not in MAJORS:
             pytest.skip(f"PostgreSQL {major} is not installed here")
@@ -69,6 +70,7 @@ def make_site(tmp_path: Path) -> Iterator[SiteMaker]:
             site.data,
             superuser=SUPERUSER,
             wal_segment_bytes=wal_segment_bytes,
+            checksums=checksums,
         )
         with (site.data / "postgresql.conf").open("a") as file:
             file.write("shared_buffers = 16MB\nmax_slot_wal_keep_size = 1GB\n")

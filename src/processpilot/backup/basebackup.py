@@ -2,16 +2,18 @@
 
 One BASE_BACKUP command (manual, "Streaming Replication Protocol"; the message layout is that of
 PostgreSQL 15 and later) sends every tablespace as a tar archive over one connection. The server
-verifies page checksums while it reads. This is what pg_basebackup asks for; asking ourselves
-spares a second copy on disk when there are tablespaces.
+verifies page checksums while it reads: it warns of the first five bad pages of each file, and
+reports an error behind the end of an otherwise whole backup. This is what pg_basebackup asks for;
+asking ourselves spares a second copy on disk when there are tablespaces.
 """
 
 from __future__ import annotations
 
+import re
 import tarfile
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import IO, cast
 
 from psycopg import pq
@@ -26,11 +28,18 @@ from processpilot.errors import ChecksumError, IntegrityError, RefusedError, Una
 from processpilot.postgres.connection import ServerAddress
 from processpilot.postgres.layout import excludes_file
 from processpilot.postgres.lsn import Lsn
-from processpilot.repository.manifest import UNKNOWN_ID, DirectoryEntry
+from processpilot.postgres.pages import first_block_of
+from processpilot.repository.manifest import UNKNOWN_ID, BadPage, DirectoryEntry
 from processpilot.repository.tree import CHUNKS_PER_LEAF, FileEntry
 
 _LABEL = "backup_label"
 _MAP = "tablespace_map"
+# Manual, "PostgreSQL Error Codes".
+_WARNING = b"01000"
+_DATA_CORRUPTED = b"XX001"
+_WARNED_PAGE = re.compile(
+    r"((?:(?:\./)?(?:base/\d+|global)|/.+?/PG_\d+_\d+/\d+)/\d+(?:_[a-z]+)?(?:\.\d+)?)\D+(\d+)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +97,9 @@ def _collect(
     stop = stream.end()
     if not archives.label:
         raise IntegrityError("the server sent no backup_label")
+    collected = tree.finish(archives.directories())
     return StreamedBackup(
-        tree.finish(archives.directories()),
+        replace(collected, bad_pages=tuple(stream.bad_pages)),
         tuple(
             FoundTablespace(int(oid), location, location.startswith("pg_tblspc/"))
             for oid, location, _ in spaces
@@ -115,6 +125,9 @@ class _Stream:
         self._shown = shown
         self._pushed_back: bytes | None = None
         self._ended = False
+        self._spaces: list[_Row] = []
+        self.bad_pages: list[BadPage] = []
+        connection.notice_handler = self._noticed
 
     def begin(self, label: str) -> tuple[_Row, list[_Row]]:
         """Send the command; return the start row and the tablespace rows (OID, path, KiB)."""
@@ -134,6 +147,7 @@ class _Stream:
         result = self._connection.get_result()
         if result is None or result.status != pq.ExecStatus.COPY_OUT:
             raise self._failure(result)
+        self._spaces = spaces
         return start[0], spaces
 
     def _rows(self) -> list[_Row]:
@@ -183,12 +197,38 @@ class _Stream:
         raise UnavailableError(f"{self._shown} broke off the backup", transient=True)
 
     def end(self) -> _Row:
-        """Return the stop row; the server reports here what went wrong on its side."""
+        """Return the stop row; the server reports here what went wrong on its side.
+
+        Bad pages that it named are no failure: the backup is whole, and is marked.
+        """
         row = self._rows()[0]
         while (result := self._connection.get_result()) is not None:
-            if result.status == pq.ExecStatus.FATAL_ERROR:
+            if result.status != pq.ExecStatus.FATAL_ERROR:
+                continue
+            damage = result.error_field(pq.DiagnosticField.SQLSTATE) == _DATA_CORRUPTED
+            if not (damage and self.bad_pages):
                 raise self._failure(result)
         return row
+
+    def _noticed(self, result: PGresult) -> None:
+        """Take down the page that a warning names, in whatever language it is written."""
+        if result.error_field(pq.DiagnosticField.SQLSTATE) != _WARNING:
+            return
+        text = (result.error_field(pq.DiagnosticField.MESSAGE_PRIMARY) or b"").decode(
+            errors="replace"
+        )
+        named = _WARNED_PAGE.search(text)
+        if named is not None:
+            path = self._relative(named[1])
+            block = first_block_of(path) + int(named[2])
+            self.bad_pages.append(BadPage(path=path, block=block))
+
+    def _relative(self, path: str) -> str:
+        """Return the path inside the data directory; tablespaces are warned of by place."""
+        for oid, location, _ in self._spaces:
+            if oid and location and path.startswith(f"{location}/"):
+                return f"pg_tblspc/{oid}/{path.removeprefix(f'{location}/')}"
+        return path.removeprefix("./")
 
     def _failure(self, result: PGresult | None) -> Exception:
         text = "" if result is None else result.get_error_message()

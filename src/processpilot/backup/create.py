@@ -22,6 +22,7 @@ from processpilot.backup.changes import Changes
 from processpilot.backup.collect import Collected, TreeWriter, collect
 from processpilot.backup.inspect import (
     every_extension,
+    name_relations,
     read_facts,
     readable_data_directory,
     relation_files,
@@ -138,7 +139,7 @@ def create_backup(
             source_bytes=copied.collected.source_bytes,
             stored_bytes=copied.collected.stored_bytes,
             chunk_bytes=repository.settings.chunk_bytes,
-            bad_pages=copied.collected.bad_pages,
+            bad_pages=name_relations(request.address, facts.databases, copied.collected.bad_pages),
             missing_files=tuple(sorted(expected - copied.collected.paths)),
             config_files=_outside_config(facts),
             plan=request.plan,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import psycopg
 from processpilot.errors import RefusedError, UnavailableError
 from processpilot.postgres.connection import ServerAddress
 from processpilot.postgres.control import SUPPORTED_MAJORS
-from processpilot.repository.manifest import ClusterFacts, Collation
+from processpilot.repository.manifest import BadPage, ClusterFacts, Collation
 
 # Settings that recovery refuses to start below (manual, "Hot Standby", Administrator's Overview),
 # and those that say how the server was laid out.
@@ -36,6 +37,9 @@ _OTHER_SETTINGS = (
     "ident_file",
     "summarize_wal",
 )
+
+# What a file's name has behind its relation's main file (manual, "Database File Layout").
+_FORK_OR_SEGMENT = re.compile(r"(_(fsm|vm|init))?(\.\d+)?$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +181,31 @@ def _relation_files(connection: psycopg.Connection) -> tuple[str, ...]:
         "select path from (select pg_relation_filepath(oid) as path from pg_class"
         " where relpersistence = 'p' and relkind in ('r', 'i', 'S', 't', 'm')) files"
         " where path is not null",
+    )
+
+
+def name_relations(
+    address: ServerAddress, databases: tuple[str, ...], pages: Sequence[BadPage]
+) -> tuple[BadPage, ...]:
+    """Return the pages with the names of the relations they belong to, where catalogs tell."""
+    if not pages:
+        return ()
+    files = sorted({_FORK_OR_SEGMENT.sub("", page.path) for page in pages})
+
+    def ask(connection: psycopg.Connection) -> tuple[str, ...]:
+        rows = connection.execute(
+            "select pg_relation_filepath(oid) || ' ' || current_database() || ': ' || "
+            "relnamespace::regnamespace || '.' || quote_ident(relname) from pg_class"
+            " where pg_relation_filepath(oid) = any(%s)",
+            [files],
+        )
+        return tuple(str(row[0]) for row in rows)
+
+    found = (line.partition(" ") for line in sorted(_everywhere(address, databases, ask)))
+    names = {path: name for path, _, name in found}
+    return tuple(
+        page.model_copy(update={"relation": names.get(_FORK_OR_SEGMENT.sub("", page.path))})
+        for page in pages
     )
 
 

@@ -71,7 +71,7 @@ def create(
         f"{format_duration(took)}"
     )
     for page in manifest.bad_pages:
-        out(f"WARNING: the source's page {page.path} block {page.block} has a wrong checksum")
+        out(f"WARNING: the source's page {page} has a wrong checksum")
     for path in manifest.missing_files:
         out(f"WARNING: the source lacks {path}, the file of a relation that the catalogs name")
 

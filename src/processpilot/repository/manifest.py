@@ -120,10 +120,19 @@ class Tablespace(_Record):
 
 
 class BadPage(_Record):
-    """A page whose checksum was wrong on the source's own disk."""
+    """A page whose checksum was wrong on the source's own disk.
+
+    `block` counts through all segments of the relation's fork; `relation` is its name as in
+    "app: public.orders", where the catalogs still told.
+    """
 
     path: str
     block: int
+    relation: str | None = None
+
+    def __str__(self) -> str:
+        named = "" if self.relation is None else f" ({self.relation})"
+        return f"{self.path} block {self.block}{named}"
 
 
 class _Format(_Record):

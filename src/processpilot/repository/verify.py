@@ -126,7 +126,7 @@ def _pack_tasks(needs: Needs, present: Iterable[PackId]) -> Iterator[PackTask]:
 def _harmed_at_the_source(manifest: Manifest, place: str) -> Iterator[Finding]:
     """Yield what was wrong with the cluster itself: a restore brings it back just so."""
     for what, names in (
-        ("pages with a wrong checksum", [f"{p.path} block {p.block}" for p in manifest.bad_pages]),
+        ("pages with a wrong checksum", [str(page) for page in manifest.bad_pages]),
         ("files of relations missing", list(manifest.missing_files)),
     ):
         if names:
