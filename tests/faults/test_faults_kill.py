@@ -33,7 +33,7 @@ from processpilot.restore.scratch import scratch_address, start_scratch
 from processpilot.restore.target import RecoveryTarget, TargetKind
 
 NIGHTLY = bool(os.environ.get("PROCESSPILOT_NIGHTLY"))
-POINTS = {"backup": 90, "up": 60, "prune": 60} if NIGHTLY else {"backup": 9, "up": 7, "prune": 6}
+POINTS = {"backup": 90, "up": 60, "prune": 60} if NIGHTLY else {"backup": 11, "up": 7, "prune": 8}
 RESTORED = 1000 if NIGHTLY else 2
 BALANCES = (
     "select (select sum(abalance) from pgbench_accounts), (select sum(tbalance) from "
@@ -125,7 +125,7 @@ def test_killed_anywhere_nothing_is_lost(make_site: SiteMaker, tmp_path: Path) -
         acts = [act for act, count in POINTS.items() for _ in range(count)]
         source.shuffle(acts)
         for act in acts:
-            tally[act] += killed(site, act, source.uniform(0.3, took + 0.3))
+            tally[act] += killed(site, act, source.uniform(0.2, took))
             if act == "prune":
                 expired = program(site, "backup", "expire", "--yes")
                 assert expired.returncode == 0, expired.stderr
