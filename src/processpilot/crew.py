@@ -25,6 +25,7 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from importlib import import_module
 from multiprocessing.connection import Connection, wait
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -100,11 +101,31 @@ def open_crew(
     """
     crew: Crew[Task, Result, Rest]
     packed = _pickled(start) if processes else None
+    if packed is None:
+        stand_down()
     crew = _Threads(start, count) if packed is None else _Processes(packed, count)
     try:
         yield crew
     finally:
         crew.close()
+
+
+def stand_by(module: str) -> None:
+    """Start worker processes that import `module` and wait for the next crew, if there is one.
+
+    They get ready while this process loads what it needs. Call it in the main thread.
+    """
+    for _ in range(worker_count()):
+        _WAITING.append(_Member(module))
+
+
+def stand_down() -> None:
+    """End the processes that wait."""
+    members, _WAITING[:] = _WAITING[:], []
+    for member in members:
+        member.dismiss()
+    for member in members:
+        member.see_off()
 
 
 def _pickled(start: object) -> bytes | None:
@@ -178,20 +199,22 @@ def _until_all_ended(
 
 
 class _Member:
-    """One worker process and the tasks it holds."""
+    """One worker process and the tasks it holds; it begins by importing `module`."""
 
-    def __init__(self, start: bytes, number: int) -> None:
+    def __init__(self, module: str = "processpilot.crew") -> None:
         ours, theirs = socket.socketpair()
         with theirs:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "processpilot.crew", str(theirs.fileno()), str(os.getpid())],
+                [
+                    *(sys.executable, "-m", "processpilot.crew"),
+                    *(str(theirs.fileno()), str(os.getpid()), module),
+                ],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
             )
         self.connection = Connection(ours.detach())
         self.held: deque[Any] = deque()
-        self.connection.send((start, number))
 
     def send(self, message: object) -> None:
         try:
@@ -240,15 +263,22 @@ def _lost_means(member: _Member) -> Iterator[None]:
         ) from error
 
 
+# Processes that `stand_by` started and no crew has taken yet.
+_WAITING: list[_Member] = []
+
+
 class _Processes(Crew[Task, Result, Rest]):
     def __init__(self, start: bytes, count: int) -> None:
         self._members: list[_Member] = []
         try:
             for number in range(count):
-                self._members.append(_Member(start, number))
+                member = _WAITING.pop() if _WAITING else _Member()
+                self._members.append(member)
+                member.send((start, number))
         except BaseException:
             self.close()
             raise
+        stand_down()
 
     def results(self, tasks: Iterable[Task]) -> Iterator[tuple[Task, Result]]:
         source = iter(tasks)
@@ -280,7 +310,7 @@ def _hand_over(member: _Member, source: Iterator[Task]) -> None:
         member.held.append(task)
 
 
-def _serve(descriptor: int, parent: int) -> None:
+def _serve(descriptor: int, parent: int, module: str) -> None:
     """Be a worker: answer tasks until there are none."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
@@ -290,6 +320,7 @@ def _serve(descriptor: int, parent: int) -> None:
     gc.disable()  # a worker is short-lived and makes no cycles worth looking for
     with Connection(descriptor) as connection, suppress(EOFError, ConnectionError):
         try:
+            import_module(module)
             packed, number = connection.recv()
             work = pickle.loads(packed)(number)  # noqa: S301 - from our own parent, by a socketpair
             try:
@@ -307,4 +338,4 @@ def _serve(descriptor: int, parent: int) -> None:
 
 
 if __name__ == "__main__":
-    _serve(int(sys.argv[1]), int(sys.argv[2]))
+    _serve(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3])

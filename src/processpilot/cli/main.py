@@ -16,6 +16,7 @@ from typer.main import get_command, get_group
 
 from processpilot import __version__
 from processpilot.cli.exits import INTERRUPTED
+from processpilot.crew import stand_by
 
 # In the order of the help: each is a module of this package with an `app` or a function of its
 # own name.
@@ -33,6 +34,12 @@ COMMANDS = (
     "demo",
 )
 _HELP = {"help_option_names": ["-h", "--help"]}
+# Commands that work with worker processes, and what these need: they load it at the same time.
+_CREWED = {
+    ("backup", "create"): "processpilot.backup.stretches",
+    ("backup", "verify"): "processpilot.repository.examine",
+    ("restore",): "processpilot.restore.pieces",
+}
 _HANDED_OVER = {
     "ignore_unknown_options": True,
     "allow_extra_args": True,
@@ -108,6 +115,9 @@ def _root(
 
 def main() -> None:
     """Run the command line; the process ends with one of the documented statuses."""
+    for words, module in _CREWED.items():
+        if tuple(sys.argv[1 : 1 + len(words)]) == words and not {"-h", "--help"} & {*sys.argv}:
+            stand_by(module)
     try:
         app()
     except KeyboardInterrupt:
