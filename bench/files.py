@@ -70,7 +70,7 @@ def verify(contest: Contest, rounds: int) -> None:
             deep,
             number,
             {
-                OURS: lambda: contest.ours.verify("--deep"),
+                OURS: lambda: contest.ours.verify("--deep", "--backup", "latest"),
                 "restore to nowhere": lambda: contest.ours.restore(Path(NOWHERE)),
             },
         )

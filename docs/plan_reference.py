@@ -59,7 +59,6 @@ _EXAMPLE = Basics(
     repository_url="/backups",
     data_dir="/var/lib/postgresql/18/main",
     bin_dir="/usr/lib/postgresql/18/bin",
-    escrow="age1...",
     repository_id="0123456789abcdef0123456789abcdef",
 )
 

@@ -27,7 +27,7 @@ from processpilot.cli.frame import (
     progress_shown,
     table,
 )
-from processpilot.errors import NotFoundError
+from processpilot.errors import IntegrityError, NotFoundError
 from processpilot.evidence.page import format_bytes, format_duration
 from processpilot.repository.blob import BackupId
 from processpilot.repository.expire import ExpirePlan
@@ -81,8 +81,7 @@ def list_backups(plan: PlanOption = DEFAULT_PLAN, as_json: JsonOption = False) -
     """List the backups, oldest first."""
     with opened(plan, as_json=as_json) as wired:
         manifests = wired.repository.manifests()
-        proofs = last_proofs(read_proofs(wired.repository).values())
-        keepings = read_keepings(wired.repository)
+        proofs, keepings = _remembered(wired)
     if as_json:
         print_json(
             {
@@ -120,8 +119,8 @@ def show(
     """Show everything recorded of one backup."""
     with opened(plan, as_json=as_json) as wired:
         manifest = wired.repository.manifest(_named(wired, backup))
-        proofs = last_proofs(read_proofs(wired.repository).values()).get(manifest.backup_id, {})
-        keeping = read_keepings(wired.repository).get(manifest.backup_id)
+        every_proof, keepings = _remembered(wired)
+        proofs, keeping = every_proof.get(manifest.backup_id, {}), keepings.get(manifest.backup_id)
     if as_json:
         document = manifest.model_dump(mode="json", exclude={"directories", "plan"})
         print_json(document | {"proven": proofs, "pinned": keeping})
@@ -328,6 +327,18 @@ def _named(wired: Wired, text: str) -> BackupId:
     if not ids:
         raise NotFoundError("there is no backup yet", hint="Run `processpilot backup create`.")
     return ids[-1]
+
+
+def _remembered(
+    wired: Wired,
+) -> tuple[Mapping[BackupId, Mapping[ProofKind, datetime]], Mapping[BackupId, Keeping]]:
+    """Return what was proven and what is pinned; damage there must not hide the backups."""
+    try:
+        proofs = last_proofs(read_proofs(wired.repository).values())
+        return proofs, read_keepings(wired.repository)
+    except IntegrityError as error:
+        note(f"warning: what was proven or pinned cannot be read: {error.message}")
+        return {}, {}
 
 
 def _strongest(proofs: Mapping[ProofKind, datetime]) -> str:

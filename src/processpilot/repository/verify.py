@@ -19,10 +19,12 @@ from processpilot.repository.blob import BackupId, PackId
 from processpilot.repository.chain import Chain, resolve_chain
 from processpilot.repository.examine import ExamineJob, PackTask, SegmentTask, Task
 from processpilot.repository.expire import wal_floor
+from processpilot.repository.kept import read_keepings
 from processpilot.repository.keys import check_recipients
 from processpilot.repository.manifest import Manifest
 from processpilot.repository.names import BACKUPS, PACKS, objects, strangers
 from processpilot.repository.needs import Needs
+from processpilot.repository.proofs import read_proofs
 from processpilot.repository.repository import Repository, check_settings
 from processpilot.repository.wal import WalArchive, WalInventory
 
@@ -89,6 +91,8 @@ def verify_repository(
     ledger = _Ledger(progress, total)
     ledger.guard("config", (), lambda: check_settings(repository.store))
     ledger.guard("keys", (), lambda: check_recipients(repository.store, repository.keyring))
+    ledger.guard("kept", (), lambda: _read_all(read_keepings, repository))
+    ledger.guard("proofs", (), lambda: _read_all(read_proofs, repository))
     needs = Needs(repository)
     packs = 0
     present: list[PackId] = []
@@ -186,6 +190,10 @@ def _resolve_log(
     for timeline in sorted(inventory.histories):
         ledger.guard(f"{timeline:08X}.history", ids, partial(_read_history, archive, timeline))
     return sorted(wanted)
+
+
+def _read_all(read: Callable[[Repository], object], repository: Repository) -> None:
+    read(repository)
 
 
 def _read_history(archive: WalArchive, timeline: int) -> None:

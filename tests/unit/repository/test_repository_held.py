@@ -101,6 +101,8 @@ def test_a_forged_proof_or_pin_stops_the_expiry(four: Repository) -> None:
     four.store.put(f"proofs/{ids[0]}", b"PPO1 is not what follows")
     with pytest.raises(ChecksumError):
         plan_expiry(four, LAST, LATER)
+    found = verify_repository(four, None, deep=False, progress=silent)
+    assert [finding.place for finding in found.findings] == ["proofs"]
     assert remember(four, Proof(ProofKind.RESTORED, ids[0].began_at, ()), ids[0].tag)
     four.store.delete(f"proofs/{ids[0]}")
     four.store.put(f"kept/{ids[0]}", b"PPO1 is not what follows")
