@@ -22,6 +22,7 @@ from processpilot.wiring.wired import open_plan
 
 OURS, PGBACKREST, BASEBACKUP, COPY = "processpilot", "pgBackRest", "pg_basebackup", "cp -r"
 _PROGRAM = [sys.executable, "-m", "processpilot"]
+_RENEWALS = 10
 
 
 class Ours:
@@ -155,11 +156,18 @@ class PgBackRest:
         )
 
     def renew(self) -> None:
-        """Begin with an empty repository."""
-        shutil.rmtree(self._home, ignore_errors=True)
-        for name in ("repository", "lock", "log", "spool"):
-            (self._home / name).mkdir(parents=True)
-        self._run("stanza-create")
+        """Begin with an empty repository; the server may push log into it in between."""
+        for attempt in range(_RENEWALS):
+            shutil.rmtree(self._home, ignore_errors=True)
+            for name in ("repository", "lock", "log", "spool"):
+                (self._home / name).mkdir(parents=True, exist_ok=True)
+            try:
+                self._run("stanza-create")
+            except RuntimeError:
+                if attempt == _RENEWALS - 1:
+                    raise
+            else:
+                return
 
     def back_up_full(self) -> int:
         """Take a full backup. Returns peak memory."""
