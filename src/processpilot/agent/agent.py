@@ -37,7 +37,7 @@ from processpilot.incident.watch import Watch
 from processpilot.journal.event import Event, JsonValue
 from processpilot.journal.lease import Lease, acquire_lease, holder
 from processpilot.leftovers import remove_leftovers
-from processpilot.plan.scenario import ActionName
+from processpilot.plan.act import ActionName
 from processpilot.postgres.lsn import Lsn
 from processpilot.progress import silent
 from processpilot.recovery.look import StillAnswersError

@@ -8,7 +8,8 @@ from enum import StrEnum
 
 from processpilot.errors import ProcessPilotError
 from processpilot.evidence.page import format_bytes
-from processpilot.plan.scenario import ActionName, Scenario
+from processpilot.plan.act import ActionName
+from processpilot.plan.scenario import Scenario
 from processpilot.recovery.look import why_silent_at
 from processpilot.recovery.rebuild import folder_beside
 from processpilot.restore.plan import RestoreRequest, plan_restore

@@ -19,8 +19,8 @@ class Match:
 
     @property
     def share(self) -> float:
-        """How many of the scenario's symptoms are there, from 0 to 1."""
-        return len(self.present) / len(self.scenario.symptoms)
+        """How many of the symptoms that a probe can see are there, from 0 to 1."""
+        return len(self.present) / len(self.scenario.probes)
 
 
 def match_scenarios(
@@ -28,27 +28,28 @@ def match_scenarios(
 ) -> list[Match]:
     """Return the scenarios that the health points to, the best explained first.
 
-    A scenario without a required symptom needs all of its symptoms.
+    A scenario without a required symptom needs all that a probe can see; one whose symptoms are in
+    words only is for people to recognise.
     """
     found = []
     for scenario in scenarios:
-        required = [s for s in scenario.symptoms if s.required] or list(scenario.symptoms)
-        if all(_present(symptom, health) for symptom in required):
-            present = [s for s in scenario.symptoms if _present(s, health)]
-            names = tuple(symptom.probe for symptom in present)
+        required = [s for s in scenario.probes if s.required] or list(scenario.probes)
+        if required and all(_present(symptom, health) for symptom in required):
+            present = [s for s in scenario.probes if _present(s, health)]
+            names = tuple(str(symptom.probe) for symptom in present)
             found.append(Match(scenario, names, tuple(_reasons(scenario, health))))
     return sorted(found, key=lambda match: (-match.share, -len(match.present)))
 
 
 def _present(symptom: Symptom, health: Mapping[str, ProbeHealth]) -> bool:
     wanted = Health.HEALTHY if symptom.passes else Health.FAILING
-    return health.get(symptom.probe, ProbeHealth()).health is wanted
+    return health.get(str(symptom.probe), ProbeHealth()).health is wanted
 
 
 def _reasons(scenario: Scenario, health: Mapping[str, ProbeHealth]) -> list[str]:
     reasons = []
-    for symptom in scenario.symptoms:
-        state = health.get(symptom.probe, ProbeHealth())
+    for symptom in scenario.probes:
+        state = health.get(str(symptom.probe), ProbeHealth())
         if _present(symptom, health):
             detail = f": {state.detail}" if state.detail else ""
             meaning = f"{symptom.means}. " if symptom.means else ""

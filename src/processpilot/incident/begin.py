@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from processpilot.errors import NotFoundError
 from processpilot.incident.record import Incident
 from processpilot.journal.event import JsonValue
+from processpilot.plan.act import ActionName
 from processpilot.plan.load import LoadedPlan
 from processpilot.plan.model import Autonomy, Plan
-from processpilot.plan.scenario import ActionName, Scenario
+from processpilot.plan.scenario import Scenario
 from processpilot.runbook.runner import RunRequest
 from processpilot.runbook.step import StepSpec
 

@@ -76,11 +76,11 @@ class Watch:
         scenario = self._plan.scenario(scenario_id)
         if scenario is None:
             return False
-        failing = [s for s in scenario.symptoms if not s.passes]
+        failing = [s for s in scenario.probes if not s.passes]
         required = [s for s in failing if s.required] or failing
         health = self.health
         return bool(required) and all(
-            health.get(symptom.probe, ProbeHealth()).health is wanted for symptom in required
+            health.get(str(symptom.probe), ProbeHealth()).health is wanted for symptom in required
         )
 
     def _run(self, component: str, spec: ProbeSpec, name: str) -> ProbeResult:

@@ -40,6 +40,16 @@ class SystemdUnit(Record):
     timeout_s: Duration = Field(60.0, alias="timeout", gt=0)
 
 
+class Pm2Process(Record):
+    """A process under pm2, the process manager for Node.js; `home` is PM2_HOME."""
+
+    kind: Literal["pm2"]
+    name: str = Field(min_length=1)
+    home: str | None = None
+    program: str = "pm2"
+    timeout_s: Duration = Field(60.0, alias="timeout", gt=0)
+
+
 class StartStopCommands(Record):
     """Programs that start and stop it; `status` ends with 0 while it runs."""
 
@@ -51,8 +61,36 @@ class StartStopCommands(Record):
 
 
 ServiceSpec = Annotated[
-    SupervisordProgram | SystemdUnit | StartStopCommands, Field(discriminator="kind")
+    SupervisordProgram | SystemdUnit | Pm2Process | StartStopCommands,
+    Field(discriminator="kind"),
 ]
+
+
+class GitRelease(Record):
+    """A work tree whose releases are tags that match `tags`, oldest to newest by their commits."""
+
+    kind: Literal["git"]
+    folder: str = Field(min_length=1)
+    tags: str = "v*"
+    install: tuple[str, ...] = ()
+    build: tuple[str, ...] = ()
+    migrate: tuple[str, ...] = ()
+    timeout_s: Duration = Field(900.0, alias="timeout", gt=0)
+
+
+class FolderRelease(Record):
+    """Folders below `folder`, one a release, in the order of their names; `current` is a link."""
+
+    kind: Literal["folders"]
+    folder: str = Field(min_length=1)
+    current: str = "current"
+    install: tuple[str, ...] = ()
+    build: tuple[str, ...] = ()
+    migrate: tuple[str, ...] = ()
+    timeout_s: Duration = Field(900.0, alias="timeout", gt=0)
+
+
+ReleaseSpec = Annotated[GitRelease | FolderRelease, Field(discriminator="kind")]
 
 
 class Component(Record):
@@ -65,4 +103,5 @@ class Component(Record):
     rpo_s: Duration = Field(alias="rpo")
     depends_on: tuple[Identifier, ...] = ()
     service: ServiceSpec | None = None
+    release: ReleaseSpec | None = None
     probes: tuple[ProbeSpec, ...] = ()

@@ -14,6 +14,7 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    PlainSerializer,
     StringConstraints,
     WithJsonSchema,
 )
@@ -90,6 +91,7 @@ def _check_slot(text: str) -> str:
 Duration = Annotated[
     float,
     BeforeValidator(parse_duration),
+    PlainSerializer(lambda seconds: f"{seconds!r}s", when_used="json"),
     WithJsonSchema({"type": ["string", "integer"], "examples": ["4h", "30m", "15s", 0]}),
 ]
 Identifier = Annotated[str, AfterValidator(_check_identifier)]

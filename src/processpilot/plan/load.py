@@ -145,6 +145,8 @@ def _problems(error: ValidationError, root: yaml.Node) -> Iterator[Problem]:
                 )
                 yield _problem(_find(root, where), where, message)
             continue
+        if detail["type"] == "union_tag_invalid":
+            path = (*path, str(detail["ctx"]["discriminator"]).strip("'"))
         yield _problem(
             _find(root, path, key=detail["type"] == "extra_forbidden"), path, _message(detail)
         )
@@ -172,6 +174,14 @@ def _message(detail: ErrorDetails) -> str:
         return "is missing"
     if detail["type"] == "value_error":
         return str(detail["ctx"]["error"])
+    if detail["type"] == "union_tag_invalid":
+        tag = str(detail["ctx"]["tag"])
+        names = re.findall(r"'([^']+)'", str(detail["ctx"]["expected_tags"]))
+        near = difflib.get_close_matches(tag, names, n=1)
+        shown = ", ".join(f"'{name}'" for name in names)
+        return f'"{tag}" is none of {shown}' + (f'; did you mean "{near[0]}"?' if near else "")
+    if detail["type"] == "union_tag_not_found":
+        return f"needs {detail['ctx']['discriminator']}"
     message = detail["msg"]
     return f"{message[:1].lower()}{message[1:]}"
 

@@ -2,26 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from enum import StrEnum
-from graphlib import CycleError, TopologicalSorter
+from graphlib import TopologicalSorter
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from processpilot.plan.component import Component
+from processpilot.plan.component import Component, Priority
 from processpilot.plan.fields import (
     Dsn,
     Duration,
-    Identifier,
     Record,
     RepositoryId,
     Schedule,
     SecretReference,
     SlotName,
 )
+from processpilot.plan.outside import (
+    AcceptedCommand,
+    ChecklistItem,
+    Drill,
+    FollowUp,
+    Procedure,
+    SupportLevel,
+    Vendor,
+)
 from processpilot.plan.probe import HttpRequest, SqlQuery
-from processpilot.plan.scenario import ActionName, Scenario
+from processpilot.plan.references import broken_references
+from processpilot.plan.scenario import Scenario
+from processpilot.plan.switch import Channel, Switch, Toggle
+from processpilot.plan.team import Team
 
 
 class Autonomy(StrEnum):
@@ -100,21 +110,6 @@ class BackupPolicy(Record):
     retention: Retention = Retention()
 
 
-class Role(Record):
-    """A function in the emergency response team, and the functions that fill it."""
-
-    id: Identifier
-    title: str
-    primary: str | None = None
-    secondary: str | None = None
-
-
-class Team(Record):
-    """Who decides what."""
-
-    roles: tuple[Role, ...] = ()
-
-
 class HttpCheck(HttpRequest):
     """A request that the recovered application must answer as expected."""
 
@@ -154,11 +149,23 @@ class Plan(Record):
     protection: Protection = Protection()
     backup: BackupPolicy = BackupPolicy()
     components: tuple[Component, ...] = Field(min_length=1)
+    impact: dict[Priority, str] = {}
     team: Team = Team()
+    channels: tuple[Channel, ...] = ()
+    maintenance: Switch | None = None
+    toggles: tuple[Toggle, ...] = ()
     scenarios: tuple[Scenario, ...] = ()
     validation: tuple[Check, ...] = ()
+    checklist: tuple[ChecklistItem, ...] = ()
     performance_factor: float = Field(3.0, gt=0)
     ledger: Ledger | None = None
+    drills: tuple[Drill, ...] = ()
+    vendors: tuple[Vendor, ...] = ()
+    support: tuple[SupportLevel, ...] = ()
+    providers: tuple[Procedure, ...] = ()
+    procedures: tuple[Procedure, ...] = ()
+    follow_ups: tuple[FollowUp, ...] = ()
+    accepted: tuple[AcceptedCommand, ...] = ()
 
     def component(self, identifier: str) -> Component:
         """Return a component that a validated reference names."""
@@ -175,72 +182,7 @@ class Plan(Record):
 
     @model_validator(mode="after")
     def _references_hold(self) -> Self:
-        problems = list(_broken_references(self))
+        problems = list(broken_references(self))
         if problems:
             raise ValueError("\n".join(problems))
         return self
-
-
-def _broken_references(plan: Plan) -> Iterator[str]:
-    """Yield "place: message" for every reference that leads nowhere and every double id."""
-    components = {c.id for c in plan.components}
-    probes = {f"{c.id}.{p.id}" for c in plan.components for p in c.probes}
-    roles = {r.id for r in plan.team.roles}
-    yield from _doubles("components", [c.id for c in plan.components])
-    yield from _doubles("scenarios", [s.id for s in plan.scenarios])
-    yield from _doubles("team.roles", [r.id for r in plan.team.roles])
-    for n, component in enumerate(plan.components):
-        yield from _doubles(f"components[{n}].probes", [p.id for p in component.probes])
-        for m, other in enumerate(component.depends_on):
-            if other not in components:
-                yield f'components[{n}].depends_on[{m}]: there is no component "{other}"'
-    for n, scenario in enumerate(plan.scenarios):
-        if scenario.component not in components:
-            yield f'scenarios[{n}].component: there is no component "{scenario.component}"'
-        yield from _doubles(f"scenarios[{n}].steps", [s.id for s in scenario.steps])
-        yield from _out_of_order(f"scenarios[{n}].steps", scenario)
-        for m, symptom in enumerate(scenario.symptoms):
-            if symptom.probe not in probes:
-                yield f'scenarios[{n}].symptoms[{m}].probe: there is no probe "{symptom.probe}"'
-        for m, step in enumerate(scenario.steps):
-            if step.approval is not None and step.approval not in roles:
-                yield f'scenarios[{n}].steps[{m}].approval: there is no role "{step.approval}"'
-    if all(other in components for c in plan.components for other in c.depends_on):
-        try:
-            TopologicalSorter({c.id: c.depends_on for c in plan.components}).prepare()
-        except CycleError as error:
-            circle = " -> ".join(str(part) for part in error.args[1])
-            yield f"components: they depend on each other in a circle: {circle}"
-
-
-# What has to have passed before an action may run, in any scenario that contains it.
-_BEFORE = {
-    ActionName.REPLAY: (ActionName.RESTORE,),
-    ActionName.PROVE: (ActionName.REPLAY,),
-    ActionName.FENCE: (ActionName.ASSESS, ActionName.DRAIN, ActionName.REPLAY),
-    ActionName.SWAP: (ActionName.PROVE, ActionName.FENCE),
-    ActionName.START_DATABASE: (ActionName.SWAP,),
-    ActionName.PROTECT: (ActionName.START_DATABASE,),
-    ActionName.BACKUP: (ActionName.PROTECT,),
-}
-
-
-def _out_of_order(place: str, scenario: Scenario) -> Iterator[str]:
-    """Yield what would destroy before it has proven, or build on what is not there yet."""
-    actions = [step.action for step in scenario.steps]
-    for n, action in enumerate(actions):
-        for needed in _BEFORE.get(action, ()):
-            if needed not in actions[:n]:
-                yield f'{place}[{n}].action: "{action}" needs a step "{needed}" before it'
-    if (
-        ActionName.RESTORE in actions
-        and ActionName.DRAIN in actions[actions.index(ActionName.RESTORE) :]
-    ):
-        n = actions.index(ActionName.DRAIN)
-        yield f'{place}[{n}].action: "drain" comes too late: "restore" plans with what it stores'
-
-
-def _doubles(place: str, names: list[str]) -> Iterator[str]:
-    for n, name in enumerate(names):
-        if name in names[:n]:
-            yield f'{place}[{n}].id: "{name}" is there twice'

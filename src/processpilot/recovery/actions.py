@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from processpilot.plan.scenario import ActionName
+from processpilot.plan.act import ActionName
 from processpilot.recovery.ground import Ground
 from processpilot.recovery.look import Assess, Drain
 from processpilot.recovery.rebuild import Prove, Replay, Restore

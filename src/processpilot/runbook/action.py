@@ -7,7 +7,7 @@ out (again)". Those that are not find out in `probe` whether the earlier attempt
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -40,13 +40,28 @@ class CannotTell:
 ProbeAnswer = Happened | NotHappened | CannotTell
 
 
+def _never() -> bool:
+    return False
+
+
 @dataclass(frozen=True, slots=True)
 class StepContext:
-    """The run so far, with earlier steps' results, and where to report progress."""
+    """The run so far, with earlier steps' results, and where to report progress.
+
+    `given_up` turns true when people ended the run or the process is asked to end: an action that
+    waits for something looks at it at least once a second and then raises `GivenUpError`.
+    """
 
     run: RunState
     spec: StepSpec
     progress: Progress
+    given_up: Callable[[], bool] = _never
+
+
+class GivenUpError(ProcessPilotError):
+    """An action that waited was told to stop waiting; carrying it out again begins anew."""
+
+    code = "given-up"
 
 
 class StepFailedError(ProcessPilotError):

@@ -6,9 +6,11 @@ import pytest
 
 from processpilot.checks.hysteresis import Health, ProbeHealth
 from processpilot.checks.symptoms import match_scenarios
-from processpilot.plan.scenario import ActionName, Scenario, Step, Symptom
+from processpilot.plan.act import ActionName
+from processpilot.plan.scenario import Scenario, Symptom
+from processpilot.plan.step import BuiltInStep
 
-STEPS = (Step(id="look", title="Look", action=ActionName.ASSESS),)
+STEPS = (BuiltInStep(id="look", title="Look", action=ActionName.ASSESS),)
 REQUIRED = Symptom(probe="db.connect", required=True, means="No connections")
 OPTIONAL = Symptom(probe="api.health")
 PASSES = Symptom(probe="host.up", passes=True)

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from plan_text import load
 
+from processpilot.plan.act import ActionName
 from processpilot.plan.builtin import ApplicationPlaces, Basics, application_plan, starter_plan
 from processpilot.plan.model import Autonomy, Plan, ProtectionMode
-from processpilot.plan.scenario import ActionName
 
 BASICS = Basics("shop", "postgresql://postgres@/shop?host=/run/pg", "file:///backups")
 PLACES = ApplicationPlaces(
@@ -73,7 +73,9 @@ def test_the_scenario_does_every_action_once_and_in_order(text: str) -> None:
     """All that can be done is done, proof before the point of no return, fence before swap."""
     scenario = load(text).plan.scenario("database-failure")
     assert scenario is not None
-    assert [step.action for step in scenario.steps] == list(ActionName)
+    looking = {ActionName.LIST_BACKUPS, ActionName.DATABASE_HEALTH, ActionName.VERIFY_DATA}
+    wanted = [action for action in ActionName if action not in looking]
+    assert [step.action for step in scenario.steps] == wanted
     assert [step.id for step in scenario.steps if step.approval] == ["fence"]
 
 

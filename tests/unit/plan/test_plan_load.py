@@ -80,7 +80,7 @@ def test_a_missing_key_is_told_at_the_mapping_that_lacks_it() -> None:
         ("action: assess", "action: pray", "scenarios[0].steps[0].action", "'assess', 'drain'"),
         ("id: commander", "id: Commander", "team.roles[0].id", "is not an identifier"),
         ('url: "http://127.0.0.1/health"', "url: ftp", "components[1].probes[0].url", "pattern"),
-        ("kind: sql", "kind: sequel", "components[0].probes[0]", "sequel"),
+        ("kind: sql", "kind: sequel", "components[0].probes[0].kind", "sequel"),
         (
             "depends_on: [database]",
             "depends_on: database",

@@ -67,7 +67,7 @@ def test_plans_that_load_satisfy_the_schema(schema: Any, text: str) -> None:
         ("version: 1", "version: 2", "version"),
         ("rto: 4h", "rto: [4h]", "components.0.rto"),
         ("priority: high", "priority: urgent", "components.1.priority"),
-        ("action: assess", "action: pray", "scenarios.0.steps.0.action"),
+        ("action: assess", "action: pray", "scenarios.0.steps.0"),
         ("title: API", "titel: API", "components.1"),
         ("title: Database\n", "label: x\n", "components.0"),
     ],
