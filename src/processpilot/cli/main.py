@@ -23,6 +23,7 @@ from processpilot.crew import stand_by
 COMMANDS = (
     "init",
     "check",
+    "plan",
     "backup",
     "up",
     "status",
