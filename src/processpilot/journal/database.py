@@ -21,7 +21,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from processpilot.errors import IntegrityError, ProcessPilotError, RefusedError, UnavailableError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 BUSY_TIMEOUT_S = 10.0
 
 _METADATA = sa.MetaData()
@@ -39,8 +39,11 @@ EVENTS = sa.Table(
     sa.Column("previous_hash", sa.Text, nullable=False),
     sa.Column("hash", sa.Text, nullable=False),
     sa.UniqueConstraint("stream", "sequence"),
-    sa.Index("events_kind", "kind"),
+    # With the streams in it, which of them have begun and not ended is read from it alone.
+    sa.Index("events_kind", "kind", "position", "stream"),
 )
+# One entry a stream.
+sa.Index("events_first", EVENTS.c.stream, EVENTS.c.position, sqlite_where=EVENTS.c.sequence == 1)
 
 LEASES = sa.Table(
     "leases",
@@ -50,12 +53,22 @@ LEASES = sa.Table(
     sa.Column("since", sa.Text, nullable=False),
 )
 
+# What makes a file of one version into one of the next.
+_UPGRADES = {
+    1: (
+        "DROP INDEX events_kind",
+        "CREATE INDEX events_kind ON events (kind, position, stream)",
+        "CREATE INDEX events_first ON events (stream, position) WHERE sequence = 1",
+    ),
+}
+
 
 def open_database(path: Path) -> sa.Engine:
     """Return an engine on the journal at `path`, which is created if it does not exist.
 
-    A returned commit has been flushed to the disk. A file that belongs to something else, or to a
-    newer ProcessPilot, is refused without a change.
+    One of an older version is brought up to this one in place, whole or not at all. A returned
+    commit has been flushed to the disk. A file that belongs to something else, or to a newer
+    ProcessPilot, is refused without a change.
     """
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -86,6 +99,22 @@ def writing(engine: sa.Engine, path: Path) -> Iterator[sa.Connection]:
             yield connection
 
 
+def raw_rows(
+    connection: sa.Connection, query: sa.Select[tuple[object, ...]]
+) -> Iterator[tuple[object, ...]]:
+    """Yield the rows of a query without parameters as the driver gives them, one at a time."""
+    raw = connection.connection.driver_connection
+    assert isinstance(raw, sqlite3.Connection)
+    yield from raw.execute(str(query.compile(connection)))
+
+
+def require_whole(connection: sa.Connection, path: Path) -> None:
+    """Raise IntegrityError unless tables and indexes agree: lists are read from indexes alone."""
+    found = connection.exec_driver_sql("PRAGMA integrity_check(1)").scalar_one()
+    if found != "ok":
+        raise _damaged(path, found)
+
+
 def _open_schema(path: Path) -> sa.Engine:
     engine = _engine(path)
     try:
@@ -93,10 +122,9 @@ def _open_schema(path: Path) -> sa.Engine:
             version = _version(connection, path)
         with _translated(path), engine.connect() as connection:
             _use_write_ahead_log(connection, path)
-        if version == 0:
+        if version != SCHEMA_VERSION:
             with writing(engine, path) as connection:
-                _METADATA.create_all(connection)
-                connection.exec_driver_sql(f"PRAGMA user_version = {SCHEMA_VERSION}")
+                _bring_up(connection, version)
     except BaseException:
         engine.dispose()
         raise
@@ -143,6 +171,16 @@ def _version(connection: sa.Connection, path: Path) -> int:
             hint="Name another file for the journal, or put this one back from a copy.",
         )
     return version
+
+
+def _bring_up(connection: sa.Connection, version: int) -> None:
+    if version == 0:
+        _METADATA.create_all(connection)
+    else:
+        for older in range(version, SCHEMA_VERSION):
+            for statement in _UPGRADES[older]:
+                connection.exec_driver_sql(statement)
+    connection.exec_driver_sql(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
 
 def _use_write_ahead_log(connection: sa.Connection, path: Path) -> None:
@@ -212,7 +250,11 @@ def _meaning(path: Path, error: BaseException | None) -> ProcessPilotError:
             hint=f"Check that `ls -l {path}` shows a file this user may write, and the disk with "
             "`dmesg`.",
         )
+    return _damaged(path, error)
+
+
+def _damaged(path: Path, what: object) -> IntegrityError:
     return IntegrityError(
-        f"journal {path} is damaged or not a journal: {error}",
+        f"journal {path} is damaged or not a journal: {what}",
         hint=f"Look at it with `sqlite3 {path} 'PRAGMA integrity_check'`; keep the file as it is.",
     )

@@ -21,7 +21,10 @@ JsonValue: TypeAlias = (
 
 FIRST_PREVIOUS_HASH = "0" * 64
 DEEPEST_NESTING = 64
-_DOMAIN = b"processpilot journal event 1\n"
+DOMAIN = b"processpilot journal event 1\n"
+SPELLING = json.JSONEncoder(
+    sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +69,7 @@ def digest(event: Event) -> str:
         "previous_hash": event.previous_hash,
     }
     plain = _plain(fields, "event", DEEPEST_NESTING + 1)
-    return hashlib.sha256(_DOMAIN + _encoded(plain)).hexdigest()
+    return hashlib.sha256(DOMAIN + _encoded(plain)).hexdigest()
 
 
 def sealed(event: Event) -> Event:
@@ -82,9 +85,7 @@ def at_text(at: datetime) -> str:
 
 def _encoded(plain: JsonValue) -> bytes:
     try:
-        return json.dumps(
-            plain, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
-        ).encode()
+        return SPELLING.encode(plain).encode()
     except ValueError as error:
         raise UsageError(f"event data cannot be written as JSON: {error}") from error
 

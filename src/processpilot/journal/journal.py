@@ -16,20 +16,26 @@ import sqlalchemy as sa
 
 from processpilot.clock import Clock
 from processpilot.errors import LockedError, UsageError
-from processpilot.journal import epoch
+from processpilot.journal import epoch, streams
 from processpilot.journal.chain import Chain, columns_of, event_of
-from processpilot.journal.database import EVENTS, open_database, reading, writing
+from processpilot.journal.database import (
+    EVENTS,
+    open_database,
+    raw_rows,
+    reading,
+    require_whole,
+    writing,
+)
 from processpilot.journal.epoch import Lease
 from processpilot.journal.event import (
-    FIRST_PREVIOUS_HASH,
     Event,
     JsonValue,
     canonical,
     sealed,
 )
+from processpilot.journal.head import Head
 
 LONGEST_NAME = 200
-_ROWS_AT_ONCE = 1000
 
 
 class Journal:
@@ -76,17 +82,17 @@ class Journal:
         with self._writing, writing(self._engine, self._path) as connection:
             if lease is not None:
                 epoch.require_newest(connection, lease)
-            position, previous_hash = _end(connection)
+            end = _end(connection)
             event = sealed(
                 Event(
-                    position=position + 1,
+                    position=end.position + 1,
                     stream=str(stream),
                     sequence=_next_sequence(connection, stream, expected_sequence),
                     at=self._clock.now().astimezone(UTC),
                     kind=str(kind),
                     data=plain,
                     epoch=0 if lease is None else lease.epoch,
-                    previous_hash=previous_hash,
+                    previous_hash=end.hash,
                     hash="",
                 )
             )
@@ -108,20 +114,48 @@ class Journal:
 
     def streams(self, prefix: str = "") -> tuple[str, ...]:
         """Return the names of streams that begin with `prefix`, last written first."""
-        query = (
-            sa.select(EVENTS.c.stream)
-            .where(_begins_with(prefix))
-            .group_by(EVENTS.c.stream)
-            .order_by(sa.func.max(EVENTS.c.position).desc())
-        )
         with reading(self._engine, self._path) as connection:
-            return tuple(connection.scalars(query))
+            return streams.newest(connection, prefix)
+
+    def newest_streams(self, prefix: str, limit: int, before: int | None = None) -> tuple[str, ...]:
+        """Return at most `limit` of them, those whose last event is before position `before`.
+
+        For the next page, `before` is the position of the last event of this page's last stream.
+        """
+        with reading(self._engine, self._path) as connection:
+            return streams.newest(connection, prefix, limit, before)
+
+    def open_streams(self, begun_kind: str, ended_kind: str) -> tuple[str, ...]:
+        """Return the streams with an event of the first kind and none of the second.
+
+        The one last written comes first.
+        """
+        with reading(self._engine, self._path) as connection:
+            return streams.unended(connection, begun_kind, ended_kind)
+
+    def first_and_last(self, names: Collection[str]) -> dict[str, tuple[Event, Event]]:
+        """Return the first and the last event of each of those streams that has any."""
+        with reading(self._engine, self._path) as connection:
+            first = (event_of(row, self._path) for row in streams.first_rows(connection, names))
+            firsts = {event.stream: event for event in first}
+            last = (event_of(row, self._path) for row in streams.last_rows(connection, names))
+            return {event.stream: (firsts[event.stream], event) for event in last}
+
+    def end_position(self) -> int:
+        """Return the position of the last event, 0 when there is none."""
+        with reading(self._engine, self._path) as connection:
+            return _end(connection).position
+
+    def since(self, position: int, limit: int) -> tuple[Event, ...]:
+        """Return at most `limit` events after `position`, oldest first."""
+        query = sa.select(EVENTS).where(EVENTS.c.position > position)
+        return self._events(query.order_by(EVENTS.c.position).limit(limit))
 
     def latest(self, kind: str, stream_prefix: str = "") -> Event | None:
         """Return the last event of `kind` in streams that begin so, None if there was none."""
         found = self._events(
             sa.select(EVENTS)
-            .where(EVENTS.c.kind == kind, _begins_with(stream_prefix))
+            .where(EVENTS.c.kind == kind, streams.begins_with(stream_prefix))
             .order_by(EVENTS.c.position.desc())
             .limit(1)
         )
@@ -134,18 +168,20 @@ class Journal:
             query = query.where(EVENTS.c.kind.in_(kinds))
         return tuple(reversed(self._events(query)))
 
-    def verify(self) -> int:
-        """Return how many events were checked, every one of them sound and in its place.
+    def verify(self, kept: Head | None = None) -> Head:
+        """Return the end of the chain, every event up to it sound and in its place.
 
         Raises IntegrityError naming the first position that is missing or was changed. What the
-        chain cannot show: events cut off at its end, and a chain rewritten with new hashes.
+        chain itself cannot show, events cut off at its end and a chain rewritten with new hashes,
+        shows when `kept`, a head returned before and kept elsewhere, is no longer in it.
         """
-        chain = Chain(self._path)
-        query = sa.select(EVENTS).order_by(EVENTS.c.position)
+        chain = Chain(self._path, kept)
         with reading(self._engine, self._path) as connection:
-            for row in connection.execute(query, execution_options={"yield_per": _ROWS_AT_ONCE}):
+            for row in raw_rows(connection, sa.select(EVENTS).order_by(EVENTS.c.position)):
                 chain.check(row)
-        return chain.position
+            chain.finish()
+            require_whole(connection, self._path)
+        return chain.head
 
     def close(self) -> None:
         """Let go of the file; the journal is not used afterwards."""
@@ -157,11 +193,11 @@ class Journal:
             return tuple(event_of(row, self._path) for row in connection.execute(query))
 
 
-def _end(connection: sa.Connection) -> tuple[int, str]:
+def _end(connection: sa.Connection) -> Head:
     """Return position and hash of the last event, or what stands before the first."""
     query = sa.select(EVENTS.c.position, EVENTS.c.hash).order_by(EVENTS.c.position.desc()).limit(1)
     last = connection.execute(query).first()
-    return (0, FIRST_PREVIOUS_HASH) if last is None else (last.position, last.hash)
+    return Head() if last is None else Head(last.position, last.hash)
 
 
 def _next_sequence(connection: sa.Connection, stream: str, expected: int | None) -> int:
@@ -173,11 +209,6 @@ def _next_sequence(connection: sa.Connection, stream: str, expected: int | None)
             hint="Someone else wrote to it; read the stream again and decide anew.",
         )
     return following
-
-
-def _begins_with(prefix: str) -> sa.ColumnElement[bool]:
-    # LIKE would ignore case and give % and _ a meaning.
-    return sa.func.substr(EVENTS.c.stream, 1, len(prefix)) == prefix
 
 
 def _require_name(name: str, what: str) -> None:
