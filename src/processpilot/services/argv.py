@@ -2,7 +2,7 @@
 
 The command may leave a daemon behind that keeps its output open. Its output therefore goes to an
 unnamed file, not to a pipe: nobody waits for the end of it, and the daemon is not killed by
-SIGPIPE when this process ends. Only the last TAIL_BYTES are ever read. A daemon that does not
+SIGPIPE when this process ends. Only the last `tail_bytes` are ever read. A daemon that does not
 redirect its own output keeps that file growing for as long as it runs.
 """
 
@@ -15,6 +15,7 @@ import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import BinaryIO
 
 from processpilot.clock import Clock, SystemClock
@@ -39,13 +40,16 @@ def run_argv(
     timeout_s: float,
     missing_hint: str,
     environment: Mapping[str, str] | None = None,
+    folder: Path | None = None,
+    tail_bytes: int = TAIL_BYTES,
     clock: Clock = SystemClock(),
 ) -> Outcome:
     """Return how `argv` ended; output and errors share one tail, and its input is empty.
 
     Raises UnavailableError when it cannot be run (with `missing_hint`) or does not end within
     `timeout_s`; its process group then gets SIGTERM and, TERM_GRACE_S later, SIGKILL.
-    `environment` is added to this process's own.
+    `environment` is added to this process's own. It runs in `folder`, or where this process does;
+    a larger `tail_bytes` is for those who need all that was said.
     """
     with tempfile.TemporaryFile() as output:
         try:
@@ -54,6 +58,7 @@ def run_argv(
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
+                cwd=folder,
                 env={**os.environ, **(environment or {})},
                 start_new_session=True,
             )
@@ -66,13 +71,14 @@ def run_argv(
         except subprocess.TimeoutExpired as error:
             _end_group(process, clock)
             raise UnavailableError(
-                f"{argv[0]} did not end within {timeout_s:g} s and was killed{said(_tail(output))}",
+                f"{argv[0]} did not end within {timeout_s:g} s and was killed"
+                f"{said(_tail(output, TAIL_BYTES))}",
                 transient=True,
             ) from error
         except BaseException:
             _end_group(process, clock)
             raise
-        return Outcome(exit_code, _tail(output))
+        return Outcome(exit_code, _tail(output, tail_bytes))
 
 
 def said(tail: str) -> str:
@@ -96,8 +102,8 @@ def _signal_group(group: int, number: signal.Signals) -> None:
         os.killpg(group, number)
 
 
-def _tail(output: BinaryIO) -> str:
-    """Return the last TAIL_BYTES of the command's output, trimmed."""
+def _tail(output: BinaryIO, tail_bytes: int) -> str:
+    """Return the last `tail_bytes` of the command's output, trimmed."""
     size = os.fstat(output.fileno()).st_size
-    start = max(0, size - TAIL_BYTES)
+    start = max(0, size - tail_bytes)
     return os.pread(output.fileno(), size - start, start).decode(errors="replace").strip()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from processpilot.plan.component import (
     Component,
+    Pm2Process,
     StartStopCommands,
     SupervisordProgram,
     SystemdUnit,
@@ -12,6 +13,7 @@ from processpilot.plan.load import LoadedPlan
 from processpilot.plan.secrets import read_secret
 from processpilot.services.command import CommandDriver
 from processpilot.services.driver import ServiceDriver
+from processpilot.services.pm2 import Pm2Driver
 from processpilot.services.supervisord import SupervisordDriver
 from processpilot.services.systemd import SystemdDriver
 from processpilot.storage.open import StoreOptions, open_store
@@ -32,6 +34,13 @@ def driver_for(component: Component, loaded: LoadedPlan) -> ServiceDriver | None
             )
         case SystemdUnit() as service:
             return SystemdDriver(service.unit, timeout_s=service.timeout_s, user=service.user)
+        case Pm2Process() as service:
+            return Pm2Driver(
+                service.name,
+                timeout_s=service.timeout_s,
+                home=None if service.home is None else loaded.resolve(service.home),
+                program=service.program,
+            )
         case StartStopCommands() as service:
             return CommandDriver(
                 service.start, service.stop, service.status, timeout_s=service.timeout_s
