@@ -29,3 +29,7 @@ class ConflictError(ApplicationError):
 
 class DatabaseAwayError(ApplicationError):
     """The database did not do the work; whether it was committed is unknown to the caller."""
+
+
+class MailServerAwayError(ApplicationError):
+    """The mail server did not take a message and may later."""

@@ -6,6 +6,7 @@ import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
@@ -37,6 +38,27 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     address = direct or read_secret_file(Path(file_name or ""))
     parse_address(address)
     return Settings(address, _port(environment.get("PORT", str(DEFAULT_PORT))))
+
+
+@dataclass(frozen=True, slots=True)
+class MailServer:
+    """Where mail is handed in."""
+
+    host: str
+    port: int
+
+
+def read_mail_server(environment: Mapping[str, str]) -> MailServer:
+    """Return what SMTP_URL names, as smtp://host:port; SettingsError for anything else."""
+    text = environment.get("SMTP_URL", "")
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        port = None
+    if port is None or parts.scheme != "smtp" or not parts.hostname or parts.username:
+        raise SettingsError("SMTP_URL must be set to smtp://host:port")
+    return MailServer(parts.hostname, port)
 
 
 def read_secret_file(path: Path) -> str:

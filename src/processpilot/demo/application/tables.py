@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from uuid import UUID
 
 from sqlalchemy import (
     BigInteger,
     CheckConstraint,
+    Date,
     DateTime,
     ForeignKey,
     Identity,
@@ -34,6 +35,7 @@ class Base(DeclarativeBase):
         str: Text,
         int: BigInteger,
         bytes: LargeBinary,
+        date: Date,
         datetime: DateTime(timezone=True),
         UUID: Uuid,
         Body: JSON().with_variant(JSONB(), "postgresql"),
@@ -167,7 +169,10 @@ class ApprovalStep(Base):
 
 
 class HistoryEntry(Base):
-    """One thing that happened to a request; a trigger refuses changes and deletions."""
+    """One thing that happened to a request; a trigger refuses changes and deletions.
+
+    `written_by` is the number of the transaction that wrote it.
+    """
 
     __tablename__ = "history"
     __table_args__ = (
@@ -180,6 +185,7 @@ class HistoryEntry(Base):
             name="history_position_check",
         ),
         Index("history_request_id_id_idx", "request_id", "id"),
+        Index("history_written_by_idx", "written_by"),
     )
 
     id: Mapped[int] = mapped_column(Identity(), primary_key=True)
@@ -189,3 +195,87 @@ class HistoryEntry(Base):
     position: Mapped[int | None] = mapped_column(SmallInteger)
     note: Mapped[str] = mapped_column(server_default=text("''"))
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    written_by: Mapped[int] = mapped_column(
+        server_default=text("pg_current_xact_id()::text::bigint")
+    )
+
+
+class OutboxEntry(Base):
+    """A mail to be sent once; `key` makes its Message-ID, `refusal` is why it never will be.
+
+    `position` is the step somebody is asked about, or the one that settled the request.
+    """
+
+    __tablename__ = "outbox"
+    __table_args__ = (
+        UniqueConstraint(
+            "request_id", "event", "position", "recipient_id", name="outbox_event_recipient_key"
+        ),
+        CheckConstraint("event IN ('asked', 'approved', 'rejected')", name="outbox_event_check"),
+        CheckConstraint("sent_at IS NULL OR refusal IS NULL", name="outbox_end_check"),
+        Index(
+            "outbox_unsent_idx", "id", postgresql_where=text("sent_at IS NULL AND refusal IS NULL")
+        ),
+    )
+
+    id: Mapped[int] = mapped_column(Identity(), primary_key=True)
+    key: Mapped[UUID] = mapped_column(unique=True, server_default=func.gen_random_uuid())
+    request_id: Mapped[int] = mapped_column(ForeignKey("requests.id"))
+    event: Mapped[str]
+    position: Mapped[int] = mapped_column(SmallInteger)
+    recipient_id: Mapped[int] = mapped_column(ForeignKey("users.id"))
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    sent_at: Mapped[datetime | None]
+    refusal: Mapped[str | None]
+
+
+class RequestRollup(Base):
+    """How many requests of a type, made on a day (UTC), are in a state."""
+
+    __tablename__ = "request_rollups"
+
+    day: Mapped[date] = mapped_column(primary_key=True)
+    request_type_id: Mapped[int] = mapped_column(ForeignKey("request_types.id"), primary_key=True)
+    state: Mapped[str] = mapped_column(primary_key=True)
+    requests: Mapped[int]
+
+
+class DecisionRollup(Base):
+    """How many requests of a type were settled on a day (UTC), and how long that took."""
+
+    __tablename__ = "decision_rollups"
+
+    day: Mapped[date] = mapped_column(primary_key=True)
+    request_type_id: Mapped[int] = mapped_column(ForeignKey("request_types.id"), primary_key=True)
+    state: Mapped[str] = mapped_column(primary_key=True)
+    decisions: Mapped[int]
+    latency_s: Mapped[Decimal] = mapped_column(Numeric)
+    slowest_s: Mapped[Decimal] = mapped_column(Numeric)
+
+
+class RollupProgress(Base):
+    """One row: history written by transactions below `watermark` is in the rollups."""
+
+    __tablename__ = "rollup_progress"
+    __table_args__ = (CheckConstraint("id = 1", name="rollup_progress_id_check"),)
+
+    id: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    watermark: Mapped[int]
+
+
+class Worker(Base):
+    """When a worker last came round."""
+
+    __tablename__ = "workers"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    beat_at: Mapped[datetime]
+
+
+class Feature(Base):
+    """Something that can be switched off to bring the rest back sooner."""
+
+    __tablename__ = "features"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    enabled: Mapped[bool] = mapped_column(server_default=text("true"))

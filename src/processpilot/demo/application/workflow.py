@@ -1,7 +1,7 @@
 """Requests in the database: made, listed, decided, remembered.
 
-Every change writes its history in the caller's transaction. `approvals` holds the rule; `views`
-holds what is read.
+Every change writes its history, and the mail about it, in the caller's transaction. `approvals`
+holds the rule; `views` holds what is read.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from processpilot.demo.application.approvals import (
     decide,
 )
 from processpilot.demo.application.errors import ConflictError, ForbiddenError, NotFoundError
+from processpilot.demo.application.outbox import ask_next, tell_requester
 from processpilot.demo.application.tables import (
     ApprovalPath,
     ApprovalStep,
@@ -84,6 +85,7 @@ def create_request(session: Session, caller: Caller, draft: Draft) -> Creation:
     )
     session.execute(insert(ApprovalStep).from_select(["request_id", "position", "role_id"], path))
     session.add(HistoryEntry(request_id=request_id, actor_id=caller.user_id, event="created"))
+    ask_next(session, request_id)
     return Creation(request_id, created=True)
 
 
@@ -103,6 +105,10 @@ def decide_request(
     decision = decide(_steps(session, request_id), verdict, caller.roles)
     _store_decision(session, caller, request_id, decision)
     session.add_all(_entries(caller, request_id, decision, note))
+    if decision.request_state is RequestState.PENDING:
+        ask_next(session, request_id)
+    else:
+        tell_requester(session, request_id, decision)
     return decision.request_state
 
 
