@@ -1,0 +1,1 @@
+"""Whether a plan can hold: contradictions, gaps and arithmetic found before the disaster."""
