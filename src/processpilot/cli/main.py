@@ -30,6 +30,7 @@ COMMANDS = (
     "restore",
     "recover",
     "run",
+    "journal",
     "key",
     "uninstall",
     "demo",

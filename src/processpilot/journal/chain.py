@@ -21,6 +21,7 @@ from processpilot.journal.database import EVENTS
 from processpilot.journal.event import (
     DEEPEST_NESTING,
     DOMAIN,
+    FIRST_PREVIOUS_HASH,
     SPELLING,
     Event,
     at_text,
@@ -43,25 +44,31 @@ class Chain:
     """
 
     def __init__(self, path: Path, kept: Head | None = None) -> None:
-        self.head = Head()
+        self.position, self.hash = 0, FIRST_PREVIOUS_HASH
         self._path = path
         self._kept = kept
         self._sequences: dict[str, int] = {}
-        self._compare()
+        if kept is not None and kept.position == 0:
+            self._compare(kept)
+
+    @property
+    def head(self) -> Head:
+        """The end of what was checked."""
+        return Head(self.position, self.hash)
 
     def check(self, row: Row) -> None:
         """Take `row` as the next event, or raise IntegrityError naming its position.
 
         Its position is above that of the row before.
         """
-        expected = self.head.position + 1
+        expected = self.position + 1
         if row[0] != expected:
             position = min(expected, row[0])
             raise self._broken(position, f"expected event {expected}, found {row[0]}")
         found = _hash_as_spelled(row) or self._hash_of(row)
         _, stream, sequence, *_, previous_hash, hash_ = row
-        if previous_hash != self.head.hash:
-            raise self._broken(expected, f"it follows {previous_hash}, not {self.head.hash}")
+        if previous_hash != self.hash:
+            raise self._broken(expected, f"it follows {previous_hash}, not {self.hash}")
         if hash_ != found:
             raise self._broken(expected, f"its hash is {hash_}, its content gives {found}")
         following = self._sequences.get(stream, 0) + 1
@@ -69,14 +76,15 @@ class Chain:
             reason = f"it is number {sequence} of its stream, not {following}"
             raise self._broken(expected, reason)
         self._sequences[stream] = following
-        self.head = Head(expected, found)
-        self._compare()
+        self.position, self.hash = expected, found
+        if self._kept is not None and self._kept.position == expected:
+            self._compare(self._kept)
 
     def finish(self) -> None:
         """Raise IntegrityError if the chain ended before the head that was kept."""
-        if self._kept is not None and self._kept.position > self.head.position:
+        if self._kept is not None and self._kept.position > self.position:
             raise IntegrityError(
-                f"journal {self._path} ends at position {self.head.position}, and the head kept "
+                f"journal {self._path} ends at position {self.position}, and the head kept "
                 f"of it is at {self._kept.position}: what came after was cut off",
                 hint=_hint(self._path),
             )
@@ -88,15 +96,13 @@ class Chain:
         except UsageError as error:
             raise self._broken(row[0], f"it cannot be hashed: {error}") from error
 
-    def _compare(self) -> None:
-        kept = self._kept
-        if kept is None or kept.position != self.head.position or kept.hash == self.head.hash:
-            return
-        raise IntegrityError(
-            f"journal {self._path} has another past than the head kept of it: event "
-            f"{kept.position} has the hash {self.head.hash}, not {kept.hash}",
-            hint=_hint(self._path),
-        )
+    def _compare(self, kept: Head) -> None:
+        if kept.hash != self.hash:
+            raise IntegrityError(
+                f"journal {self._path} has another past than the head kept of it: event "
+                f"{kept.position} has the hash {self.hash}, not {kept.hash}",
+                hint=_hint(self._path),
+            )
 
     def _broken(self, position: int, reason: str) -> IntegrityError:
         return _broken(self._path, position, reason)
@@ -155,7 +161,7 @@ def _hash_as_spelled(row: Row) -> str | None:
     position, stream, sequence, at, kind, data, epoch, previous_hash, _ = row
     try:
         moment = datetime.fromisoformat(at)
-        if moment.tzinfo is None or at_text(moment) != at:
+        if moment.tzinfo is not UTC or moment.isoformat(timespec="microseconds") != at:
             return None
         # Counting brackets bounds the nesting without a walk through the values.
         if data.count("[") + data.count("{") > DEEPEST_NESTING or data[:1] != "{":

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -9,15 +11,18 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from processpilot.clock import SystemClock
 from processpilot.errors import IntegrityError
-from processpilot.journal.event import sealed
+from processpilot.journal.chain import columns_of
+from processpilot.journal.event import canonical, sealed
+from processpilot.journal.head import Head
 from processpilot.journal.journal import Journal
 
 LENGTH = 8
+COLUMNS = ("stream", "sequence", "at", "kind", "data", "epoch", "previous_hash", "hash")
 
 
 class Forgery:
@@ -190,3 +195,157 @@ def test_only_a_beginning_of_the_chain_verifies(
                 f"INSERT INTO events VALUES ({marks})", [(p, *row) for p, row in rows.items()]
             )
             connection.commit()
+
+
+FORGED = (
+    st.integers(-(2**63), 2**63 - 1)
+    | st.floats(allow_nan=False)
+    | st.text(max_size=12)
+    | st.binary(max_size=12)
+)
+
+
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(position=st.integers(1, LENGTH), column=st.sampled_from(COLUMNS), value=FORGED)
+def test_any_change_of_any_column_is_found(
+    forgery: Forgery, position: int, column: str, value: int | float | str | bytes
+) -> None:
+    """Whatever one column of one event is made into, that event is named."""
+    _altered(forgery, f"UPDATE events SET {column} = ? WHERE position = {position}", value)
+
+
+@settings(
+    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    position=st.integers(1, LENGTH),
+    column=st.sampled_from(COLUMNS),
+    change=st.sampled_from(
+        (
+            "cast({0} as blob)",
+            "cast({0} as text) || ' '",
+            "' ' || {0}",
+            "upper({0})",
+            "lower({0}) || char(0)",
+            "replace({0}, ':', ': ')",
+            "replace({0}, '0', '1')",
+            "replace({0}, 'u', '\\u0075')",
+            "substr({0}, 2)",
+            "{0} + 1",
+            "-{0}",
+        )
+    ),
+)
+def test_any_respelling_of_any_column_is_found(
+    forgery: Forgery, position: int, column: str, change: str
+) -> None:
+    """A value that only looks the same, as other JSON, in other case or as bytes, is named."""
+    _altered(
+        forgery, f"UPDATE events SET {column} = {change.format(column)} WHERE position = {position}"
+    )
+
+
+def _altered(forgery: Forgery, statement: str, *values: object) -> None:
+    """Carry out a statement on a copy; unless it changed nothing, verification names its event."""
+    whole = forgery.path
+    copy = forgery.path = whole.with_name("forged.sqlite")
+    try:
+        shutil.copy(whole, copy)
+        with closing(sqlite3.connect(copy)) as connection:
+            query = "SELECT *, typeof(stream), typeof(kind), typeof(data) FROM events"
+            before = connection.execute(query).fetchall()
+            try:
+                connection.execute(statement, values)
+            except (sqlite3.IntegrityError, sqlite3.OperationalError):
+                assume(False)
+            after = connection.execute(query).fetchall()
+            connection.commit()
+        assume(before != after)
+        position = int(statement.rpartition("= ")[2])
+        assert forgery.broken_at() == position
+    finally:
+        forgery.path = whole
+        for left in whole.parent.glob("forged.sqlite*"):
+            left.unlink()
+
+
+def test_an_event_spelled_otherwise_and_hashed_as_spelled_is_found(forgery: Forgery) -> None:
+    """A hash over the same data in another spelling does not make the spelling sound."""
+    with closing(Journal.open(forgery.path, SystemClock())) as journal:
+        (last,) = journal.recent(1)
+    text = canonical(last.data).decode().replace(":", ": ")
+    forgery.execute(f"UPDATE events SET data = '{text}' WHERE position = {LENGTH}")
+    assert forgery.broken_at() == LENGTH
+
+
+@pytest.mark.parametrize("depth", [60, 63])
+def test_deep_data_verifies(tmp_path: Path, depth: int) -> None:
+    """What append accepts, nested as deep as it may be and full of brackets, is sound."""
+    deep: object = "[{[{" * 40
+    for _ in range(depth):
+        deep = [deep]
+    with closing(Journal.open(tmp_path / "deep.sqlite", SystemClock())) as journal:
+        journal.append('ü "quoted" \U0001f6a8', "noted", {"deep": deep})  # type: ignore[dict-item]
+        assert journal.verify().position == 1
+
+
+def test_a_chain_rewritten_with_new_hashes_is_found_with_a_kept_head(forgery: Forgery) -> None:
+    """The chain alone cannot show it; a head kept elsewhere does, and one from before does not."""
+    with closing(Journal.open(forgery.path, SystemClock())) as journal:
+        events = journal.since(0, LENGTH)
+        kept = journal.verify()
+    previous = events[3].hash
+    with closing(sqlite3.connect(forgery.path)) as connection:
+        for event in events[4:]:
+            forged = sealed(replace(event, previous_hash=previous, kind="forged"))
+            previous = forged.hash
+            assignments = ", ".join(f"{name} = ?" for name in columns_of(forged))
+            connection.execute(
+                f"UPDATE events SET {assignments} WHERE position = ?",
+                (*columns_of(forged).values(), forged.position),
+            )
+        connection.commit()
+    with closing(Journal.open(forgery.path, SystemClock())) as journal:
+        assert journal.verify().position == LENGTH
+        assert journal.verify(Head(4, events[3].hash)).position == LENGTH
+        for head in (kept, Head(5, events[4].hash)):
+            with pytest.raises(IntegrityError, match=f"event {head.position} has the hash"):
+                journal.verify(head)
+
+
+@pytest.mark.parametrize("left", [0, 1, 7])
+def test_events_cut_off_at_the_end_are_found_with_a_kept_head(forgery: Forgery, left: int) -> None:
+    """The rest verifies by itself, and both ends are named beside the head."""
+    with closing(Journal.open(forgery.path, SystemClock())) as journal:
+        kept = journal.verify()
+    forgery.execute(f"DELETE FROM events WHERE position > {left}")
+    with closing(Journal.open(forgery.path, SystemClock())) as journal:
+        assert journal.verify().position == left
+        with pytest.raises(IntegrityError, match=f"ends at position {left}, .* at {LENGTH}"):
+            journal.verify(kept)
+
+
+def test_every_head_of_the_past_stays_in_the_chain(forgery: Forgery) -> None:
+    """Whatever was appended since, each earlier head is still there; so is the empty one."""
+    with closing(Journal.open(forgery.path, SystemClock())) as journal:
+        heads = [Head(), *(Head(event.position, event.hash) for event in journal.since(0, LENGTH))]
+        assert {journal.verify(head) for head in heads} == {heads[-1]}
+        for first, second in itertools.pairwise(heads):
+            with pytest.raises(IntegrityError):
+                journal.verify(Head(first.position, second.hash))
+
+
+def test_an_index_that_says_something_else_than_the_table_is_found(forgery: Forgery) -> None:
+    """Lists are read from indexes; one that leaves events out does not go unnoticed."""
+    forgery.execute(
+        "PRAGMA writable_schema = ON",
+        "UPDATE sqlite_master SET sql = replace(sql, 'sequence = 1', 'sequence = 2') "
+        "WHERE name = 'events_first'",
+    )
+    with (
+        closing(Journal.open(forgery.path, SystemClock())) as journal,
+        pytest.raises(IntegrityError, match="damaged"),
+    ):
+        journal.verify()

@@ -16,8 +16,12 @@ import pytest
 from processpilot.clock import SystemClock
 from processpilot.errors import IntegrityError, RefusedError, UnavailableError
 from processpilot.journal.database import SCHEMA_VERSION, open_database, reading, writing
+from processpilot.journal.head import Head
 from processpilot.journal.journal import Journal
 
+# Written by the release whose schema version was 1: nine events, run/2 not ended.
+VERSION_1 = Path(__file__).with_name("golden") / "version-1.sqlite"
+VERSION_1_HEAD = "9:b457b8f1294448e4d8cb22c97a92f91a7ef55e45511636e59122de56538b3018"
 PRIVATE_MOUNTS = ["unshare", "--mount"] + ([] if os.getuid() == 0 else ["--user", "-r"])
 
 FILLING = """
@@ -113,6 +117,49 @@ def test_a_newer_schema_is_refused_unchanged(tmp_path: Path) -> None:
         Journal.open(path, SystemClock())
     assert caught.value.hint
     assert path.read_bytes() == before
+
+
+def schema_of(path: Path) -> list[tuple[str, str]]:
+    """Return the names and texts of everything in a database."""
+    with closing(sqlite3.connect(path)) as connection:
+        found = connection.execute("SELECT name, coalesce(sql, '') FROM sqlite_master")
+        return sorted(found.fetchall())
+
+
+def test_a_journal_of_version_1_is_brought_up_in_place(tmp_path: Path) -> None:
+    """Its events, leases and head stay; its schema is that of a new journal; it goes on."""
+    path, new = tmp_path / "journal.sqlite", tmp_path / "new.sqlite"
+    shutil.copy(VERSION_1, path)
+    Journal.open(new, SystemClock()).close()
+    assert schema_of(path) != schema_of(new)
+    with closing(Journal.open(path, SystemClock())) as journal:
+        assert str(journal.verify(Head.parse(VERSION_1_HEAD))) == VERSION_1_HEAD
+        assert journal.open_streams("run-begun", "run-finished") == ("run/2",)
+        assert journal.newest_streams("run/", 2) == ("run/3", "run/2")
+        assert journal.read("run/1")[0].data["text"] == "Überprüfung → 🚨"
+        assert journal.begin_epoch("run").epoch == 2
+        assert journal.append("run/2", "run-finished", {}).position == 10
+    assert schema_of(path) == schema_of(new)
+    with closing(Journal.open(path, SystemClock())) as journal:
+        assert journal.verify().position == 10
+
+
+def test_bringing_up_is_whole_or_not_at_all(tmp_path: Path) -> None:
+    """An upgrade that cannot be finished leaves a journal of version 1, which is tried again."""
+    path = tmp_path / "journal.sqlite"
+    shutil.copy(VERSION_1, path)
+    with closing(sqlite3.connect(path)) as connection:
+        # A name that is taken makes the last statement fail.
+        connection.execute("CREATE VIEW events_first AS SELECT 1")
+    before = schema_of(path)
+    with pytest.raises(IntegrityError):
+        Journal.open(path, SystemClock())
+    assert schema_of(path) == before
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("PRAGMA user_version").fetchone() == (1,)
+        connection.execute("DROP VIEW events_first")
+    with closing(Journal.open(path, SystemClock())) as journal:
+        assert str(journal.verify()) == VERSION_1_HEAD
 
 
 def test_another_programs_database_is_left_alone(tmp_path: Path) -> None:
