@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import shutil
 import sqlite3
@@ -17,7 +18,7 @@ from hypothesis import strategies as st
 from processpilot.clock import SystemClock
 from processpilot.errors import IntegrityError
 from processpilot.journal.chain import columns_of
-from processpilot.journal.event import canonical, sealed
+from processpilot.journal.event import DOMAIN, canonical, sealed
 from processpilot.journal.head import Head
 from processpilot.journal.journal import Journal
 
@@ -275,8 +276,15 @@ def test_an_event_spelled_otherwise_and_hashed_as_spelled_is_found(forgery: Forg
     """A hash over the same data in another spelling does not make the spelling sound."""
     with closing(Journal.open(forgery.path, SystemClock())) as journal:
         (last,) = journal.recent(1)
-    text = canonical(last.data).decode().replace(":", ": ")
-    forgery.execute(f"UPDATE events SET data = '{text}' WHERE position = {LENGTH}")
+    data = canonical(last.data).decode()
+    fields = {name: value for name, value in columns_of(last).items() if name != "hash"}
+    hashed = canonical({**fields, "data": last.data}).decode()
+    assert hashlib.sha256(DOMAIN + hashed.encode()).hexdigest() == last.hash
+    respelled = data.replace(":", ": ")
+    found = hashlib.sha256(DOMAIN + hashed.replace(data, respelled).encode()).hexdigest()
+    forgery.execute(
+        f"UPDATE events SET data = '{respelled}', hash = '{found}' WHERE position = {LENGTH}"
+    )
     assert forgery.broken_at() == LENGTH
 
 
