@@ -49,16 +49,29 @@ def read_ledger(path: Path) -> frozenset[UUID]:
 class LoadStatus:
     """Counts of requests sent, acknowledged and failed since the run began.
 
-    `approved` counts acknowledged approvals, which are in none of the others. `failing_since` is
-    the first failure after the last success, None while all is well.
+    `approved` counts acknowledged approvals, which are in none of the others. `turned_away` counts
+    the failed ones that a gateway or the application answered with 502, 503 or 504.
+    `failing_since` is the first failure after the last success, None while all is well.
     """
 
     since: datetime
     sent: int = 0
     acknowledged: int = 0
     failed: int = 0
+    turned_away: int = 0
     approved: int = 0
     failing_since: datetime | None = None
+
+
+def read_status(path: Path) -> LoadStatus:
+    """Return what `write_status` wrote."""
+    fields = json.loads(path.read_text(encoding="ascii"))
+    since, failing = fields.pop("since"), fields.pop("failing_since")
+    return LoadStatus(
+        datetime.fromisoformat(since),
+        failing_since=None if failing is None else datetime.fromisoformat(failing),
+        **fields,
+    )
 
 
 def write_status(path: Path, status: LoadStatus) -> None:

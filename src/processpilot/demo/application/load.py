@@ -31,6 +31,7 @@ TIMEOUT_S: Final = 2.0
 BACK_OFF_S: Final = 0.2
 STATUS_PERIOD_S: Final = 1.0
 APPROVE_EVERY: Final = 5
+AWAY: Final = (502, 503, 504)
 
 
 class Client:
@@ -113,9 +114,8 @@ class Load:
         self.status = replace(self.status, sent=self.status.sent + 1)
         try:
             request_id = self._requester.post_request(key)
-        except (httpx.HTTPError, ValueError, KeyError):
-            since = self.status.failing_since or self._around.now()
-            self.status = replace(self.status, failed=self.status.failed + 1, failing_since=since)
+        except (httpx.HTTPError, ValueError, KeyError) as error:
+            self._note_failure(error)
             return False
         self._ledger.record(key)
         acknowledged = self.status.acknowledged + 1
@@ -123,6 +123,15 @@ class Load:
         if self._approver is not None and acknowledged % APPROVE_EVERY == 0:
             self._approve(self._approver, request_id)
         return True
+
+    def _note_failure(self, error: Exception) -> None:
+        answer = error.response.status_code if isinstance(error, httpx.HTTPStatusError) else None
+        self.status = replace(
+            self.status,
+            failed=self.status.failed + 1,
+            turned_away=self.status.turned_away + (answer in AWAY),
+            failing_since=self.status.failing_since or self._around.now(),
+        )
 
     def _approve(self, approver: Client, request_id: int) -> None:
         try:

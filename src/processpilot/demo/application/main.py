@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from processpilot.demo.application.api.app import create_app
 from processpilot.demo.application.database import Database
@@ -19,8 +20,13 @@ from processpilot.demo.application.settings import DEFAULT_HOST, read_settings
 SHUTDOWN_GRACE_S: Final = 3
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Return the exit status: 0, or 1 after a message on standard error."""
+def main(
+    arguments: Sequence[str] | None = None, extend: Callable[[ASGIApp], ASGIApp] | None = None
+) -> int:
+    """Return the exit status: 0, or 1 after a message on standard error.
+
+    A release may wrap the web application with what it adds.
+    """
     options = _parser().parse_args(arguments)
     try:
         settings = read_settings(os.environ)
@@ -31,8 +37,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ApplicationError as error:
         sys.stderr.write(f"{error}\n")
         return 1
+    app: ASGIApp = create_app(database, settings.release)
     uvicorn.run(
-        create_app(database),
+        app if extend is None else extend(app),
         host=options.host,
         port=settings.port if options.port is None else options.port,
         access_log=False,

@@ -15,6 +15,7 @@ from processpilot.demo.application.errors import SettingsError
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 5000
+UNRELEASED = "unreleased"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,10 +24,11 @@ class Settings:
 
     database_url: str = field(repr=False)
     port: int = DEFAULT_PORT
+    release: str = UNRELEASED
 
 
 def read_settings(environment: Mapping[str, str]) -> Settings:
-    """Return the settings found in DATABASE_URL or DATABASE_URL_FILE, and PORT.
+    """Return the settings found in DATABASE_URL or DATABASE_URL_FILE, PORT and RELEASE.
 
     Raises SettingsError if none or both of the first two are set, or if the file can be read by
     other accounts.
@@ -37,7 +39,8 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         raise SettingsError("exactly one of DATABASE_URL and DATABASE_URL_FILE must be set")
     address = direct or read_secret_file(Path(file_name or ""))
     parse_address(address)
-    return Settings(address, _port(environment.get("PORT", str(DEFAULT_PORT))))
+    port = _port(environment.get("PORT", str(DEFAULT_PORT)))
+    return Settings(address, port, environment.get("RELEASE", UNRELEASED))
 
 
 @dataclass(frozen=True, slots=True)

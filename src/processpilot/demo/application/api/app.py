@@ -40,8 +40,11 @@ HEADERS: Final = {
 }
 
 
-def create_app(database: Database) -> FastAPI:
-    """Return the application; it opens connections on the first request and closes the pool."""
+def create_app(database: Database, release: str) -> FastAPI:
+    """Return the application; it opens connections on the first request and closes the pool.
+
+    Every answer says which release it comes from.
+    """
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -50,6 +53,7 @@ def create_app(database: Database) -> FastAPI:
 
     app = FastAPI(title="Workflow", docs_url=None, redoc_url=None, lifespan=lifespan)
     app.state.database = database
+    app.state.release = release
     app.add_exception_handler(ApplicationError, _answer_error)
     app.middleware("http")(_add_headers)
     app.add_middleware(Deadline)
@@ -77,6 +81,7 @@ async def _add_headers(
 ) -> Response:
     response = await call_next(request)
     response.headers.update(HEADERS)
+    response.headers["X-Release"] = request.app.state.release
     if not request.url.path.startswith("/static"):
         response.headers["Cache-Control"] = "no-store"
     return response
