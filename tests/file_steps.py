@@ -26,7 +26,7 @@ from processpilot.runbook.action import (
     ProbeAnswer,
     StepContext,
 )
-from processpilot.runbook.runner import Runner, RunRequest, begin_run
+from processpilot.runbook.runner import Runner, RunRequest, Surroundings, begin_run
 from processpilot.runbook.state import RunState, Verdict
 from processpilot.runbook.step import StepSpec
 
@@ -131,7 +131,8 @@ def control(folder: Path, point: Callable[[str], None]) -> RunState:
         point("leased")
         step = FileStep(folder, point)
         actions: dict[str, Action] = dict.fromkeys("abcdefgh", step)
-        runner = Runner(journal, actions, all_passed, SystemClock(), Noting(point))
+        around = Surroundings(actions, all_passed, SystemClock(), Noting(point))
+        runner = Runner(journal, around)
         return runner.advance(RUN, lease, lambda: False)
 
 

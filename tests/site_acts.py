@@ -26,7 +26,7 @@ from processpilot.restore.finish import Recovered, recover
 from processpilot.restore.plan import RestorePlan, RestoreRequest, plan_restore
 from processpilot.restore.scratch import scratch_address, start_scratch
 from processpilot.restore.target import RecoveryTarget, TargetKind
-from processpilot.runbook.runner import read_run, run_ids
+from processpilot.runbook.history import read_run, run_ids
 from processpilot.runbook.state import RunState
 from processpilot.wiring.wired import Wired
 

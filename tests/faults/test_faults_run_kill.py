@@ -18,7 +18,7 @@ from file_steps import LEASE, RUN, begin, control, open_journal, times
 import processpilot
 from processpilot.errors import LockedError
 from processpilot.journal.lease import holder
-from processpilot.runbook.runner import read_run
+from processpilot.runbook.history import read_run
 from processpilot.runbook.state import Kind, Verdict
 from processpilot.runbook.step import StepOutcome
 

@@ -23,7 +23,8 @@ from processpilot.evidence.report import build_report
 from processpilot.incident.begin import find_scenario, request_run
 from processpilot.postgres.control import read_control
 from processpilot.runbook import people
-from processpilot.runbook.runner import begin_run, read_run, run_ids
+from processpilot.runbook.history import read_run, run_ids
+from processpilot.runbook.runner import begin_run
 from processpilot.runbook.state import Verdict
 from processpilot.runbook.step import StepOutcome
 
@@ -76,7 +77,7 @@ def test_nothing_is_swapped_in_before_a_person_agrees(make_site: SiteMaker) -> N
         wait_until(waits, "the request for approval")
         run_id = run_ids(wired.journal)[0]
         assert not (site.data / "global" / "pg_control").exists()
-        people.approve(wired.journal, run_id, by="a person", comment=None)
+        people.approve(people.Person(wired.journal, run_id, "a person"), None, None)
         wait_until(lambda: finished(wired), "the run")
         state = newest(wired)
         assert state.verdict is Verdict.PASSED, state

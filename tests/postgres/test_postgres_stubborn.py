@@ -32,7 +32,7 @@ from processpilot.progress import silent
 from processpilot.repository.verify import verify_repository
 from processpilot.restore.plan import RestoreRequest, plan_restore
 from processpilot.runbook import people
-from processpilot.runbook.runner import read_run, run_ids
+from processpilot.runbook.history import read_run, run_ids
 from processpilot.runbook.state import Verdict
 from processpilot.runbook.step import StepOutcome
 from processpilot.wiring.wired import Wired
@@ -140,7 +140,7 @@ def test_what_others_build_on_cannot_be_skipped(make_site: SiteMaker) -> None:
         run_id = run_ids(wired.journal)[0]
         assert waits_at_fence(wired)
         with pytest.raises(RefusedError, match="build on it"):
-            people.skip(wired.journal, run_id, by="a person", reason="in a hurry")
+            people.skip(people.Person(wired.journal, run_id, "a person"), None, reason="in a hurry")
 
 
 def test_after_a_persons_abort_no_recovery_begins_by_itself(make_site: SiteMaker) -> None:
@@ -152,7 +152,7 @@ def test_after_a_persons_abort_no_recovery_begins_by_itself(make_site: SiteMaker
         site.destroy()
         wait_until(lambda: waits_at_fence(wired), "the request for approval")
         first = run_ids(wired.journal)[0]
-        people.abort(wired.journal, first, by="a person", reason="by hand")
+        people.abort(people.Person(wired.journal, first, "a person"), reason="by hand")
         wait_until(lambda: finished(wired), "the end of the run")
         assert read_run(wired.journal, first).aborted_by != BY_AGENT
         threshold = 4 * 0.5

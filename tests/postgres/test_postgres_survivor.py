@@ -33,7 +33,7 @@ from processpilot.postgres.control import read_control
 from processpilot.postgres.lsn import Lsn
 from processpilot.restore.survivor import surviving_log
 from processpilot.runbook import people
-from processpilot.runbook.runner import read_run, run_ids
+from processpilot.runbook.history import read_run, run_ids
 from processpilot.runbook.state import Verdict
 
 
@@ -104,7 +104,7 @@ def test_a_database_that_comes_back_while_people_decide_ends_the_run(
             lambda: run_ids(wired.journal)[0] != first and waits_at_fence(wired), "a second run"
         )
         second = run_ids(wired.journal)[0]
-        people.approve(wired.journal, second, by="a person", comment=None)
+        people.approve(people.Person(wired.journal, second, "a person"), None, None)
         wait_until(lambda: finished(wired, 2), "the end of the second run")
         assert read_run(wired.journal, second).verdict is Verdict.PASSED
     assert site.run("select count(*) from t") == [(500,)]

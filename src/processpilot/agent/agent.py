@@ -19,7 +19,7 @@ from processpilot.agent.backups import backup_is_due, expire, plan_expiry_now, t
 from processpilot.backup.protection import Protection, StreamState
 from processpilot.checks.hysteresis import Health
 from processpilot.checks.symptoms import Match
-from processpilot.errors import LockedError, ProcessPilotError, RefusedError
+from processpilot.errors import LockedError, ProcessPilotError
 from processpilot.evidence.report import build_report
 from processpilot.evidence.store import store_report
 from processpilot.evidence.versions import versions
@@ -43,11 +43,12 @@ from processpilot.progress import silent
 from processpilot.recovery.look import StillAnswersError
 from processpilot.recovery.rebuild import discard_copy
 from processpilot.recovery.takeover import StaleCopyError
-from processpilot.runbook.people import abort
-from processpilot.runbook.runner import Observer, begin_run, read_run, run_ids
+from processpilot.runbook.history import open_runs, read_run
+from processpilot.runbook.people import Person, abort
+from processpilot.runbook.runner import Observer, Runner, begin_run
 from processpilot.runbook.state import RunState, Verdict
 from processpilot.runbook.step import StepOutcome, StepState
-from processpilot.wiring.running import runner_of
+from processpilot.wiring.running import pinned, runner_of
 from processpilot.wiring.wired import Wired
 
 CONTROLLER = "controller"
@@ -102,6 +103,7 @@ class Agent:
         self._watch: Watch | None = None
         self._declaring = threading.Lock()
         self._trouble: str | None = None
+        self._runner: tuple[str, Runner] | None = None
 
     def __enter__(self) -> Self:
         wired = self._wired
@@ -171,10 +173,7 @@ class Agent:
 
     def open_run(self) -> str | None:
         """Return the newest run that is not finished."""
-        for run_id in run_ids(self._wired.journal):
-            if not read_run(self._wired.journal, run_id).is_finished:
-                return run_id
-        return None
+        return next(iter(open_runs(self._wired.journal)), None)
 
     @property
     def stream_state(self) -> StreamState:
@@ -204,21 +203,23 @@ class Agent:
     def _carry_on(self, run_id: str) -> RunState:
         wired = self._wired
         assert self._lease is not None and self._protection is not None
-        state = read_run(wired.journal, run_id)
-        if state.plan_hash != wired.loaded.hash and state.aborted_by is None:
-            raise RefusedError(
-                f"the plan changed since run {run_id} began",
-                hint=f"Put it back, or end the run: processpilot run abort {run_id}",
-            )
-        runner = runner_of(wired, self._protection, self._observer)
+        runner = self._runner_of(run_id)
         state = runner.advance(run_id, self._lease, self._stopping.is_set)
         if (reason := self._why_void(state)) is not None:
-            abort(wired.journal, run_id, by=BY_AGENT, reason=reason)
+            abort(Person(wired.journal, run_id, BY_AGENT), reason=reason)
             state = runner.advance(run_id, self._lease, self._stopping.is_set)
         if state.is_finished:
             self._conclude(state)
             self._protection.resume()
         return state
+
+    def _runner_of(self, run_id: str) -> Runner:
+        """Return what carries out that run, with the plan that it began with."""
+        if self._runner is None or self._runner[0] != run_id:
+            assert self._protection is not None
+            wired = pinned(self._wired, read_run(self._wired.journal, run_id))
+            self._runner = run_id, runner_of(wired, self._protection, self._observer)
+        return self._runner[1]
 
     def _why_void(self, state: RunState) -> str | None:
         """Return why a run that has not taken over yet must not do so any more, or None.
@@ -227,7 +228,7 @@ class Agent:
         again.
         """
         step = state.current
-        if state.is_finished or step is None:
+        if state.is_finished or step is None or state.aborted_by is not None:
             return None
         if _has_taken_over(state):
             return self._why_again(state, step)
@@ -264,6 +265,7 @@ class Agent:
         except ProcessPilotError:
             server = None
         store_report(build_report(state, versions(server)), wired.reports_dir(state.run_id))
+        self._runner = None
         incident = state.details.get("incident")
         if incident is not None:
             found = read_incident(wired.journal, str(incident))

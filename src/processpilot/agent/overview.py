@@ -21,13 +21,13 @@ from processpilot.postgres.lsn import Lsn
 from processpilot.repository.blob import BackupId
 from processpilot.repository.manifest import Manifest
 from processpilot.repository.proofs import newest_brought_back, read_proofs
-from processpilot.runbook.decide import AwaitPeople, decide
-from processpilot.runbook.runner import read_run, run_ids
-from processpilot.runbook.step import StepOutcome
+from processpilot.runbook.decide import waits_of
+from processpilot.runbook.history import newest_runs, open_runs, read_run
 from processpilot.wiring.wired import Wired
 
 # The agent writes of itself every second, and the heartbeat beats every second.
 _STALE_S = 15.0
+_LOOKED_AT = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,19 +212,14 @@ def _readiness(wired: Wired, newest: Manifest) -> Iterator[str]:
 
 
 def _open_run(wired: Wired) -> tuple[str | None, str | None]:
-    for run_id in run_ids(wired.journal):
-        state = read_run(wired.journal, run_id)
-        if not state.is_finished:
-            next_up = decide(state)
-            step = state.current
-            if step is not None and step.outcome is StepOutcome.RUNNING:
-                return run_id, None
-            return run_id, next_up.text if isinstance(next_up, AwaitPeople) else None
+    for run_id in open_runs(wired.journal):
+        waits = waits_of(read_run(wired.journal, run_id))
+        return run_id, "; ".join(wait.text for wait in waits) or None
     return None, None
 
 
 def _measured(wired: Wired) -> Measured | None:
-    for run_id in run_ids(wired.journal):
+    for run_id in newest_runs(wired.journal, _LOOKED_AT):
         state = read_run(wired.journal, run_id)
         if state.is_finished:
             report = build_report(state, {})

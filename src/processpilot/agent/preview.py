@@ -9,11 +9,13 @@ from enum import StrEnum
 from processpilot.errors import ProcessPilotError
 from processpilot.evidence.page import format_bytes
 from processpilot.plan.act import ActionName
+from processpilot.plan.model import Autonomy
 from processpilot.plan.scenario import Scenario
 from processpilot.recovery.look import why_silent_at
 from processpilot.recovery.rebuild import folder_beside
 from processpilot.restore.plan import RestoreRequest, plan_restore
 from processpilot.restore.target import RecoveryTarget, TargetKind
+from processpilot.runbook.compose import compose
 from processpilot.wiring.drivers import driver_for
 from processpilot.wiring.wired import Wired
 
@@ -79,27 +81,26 @@ def preview_recovery(wired: Wired, scenario: Scenario) -> Preview:
         ActionName.FENCE: lambda: _driver(wired, scenario),
     }
     steps = []
-    for step in scenario.steps:
+    plan = wired.loaded.plan
+    for step in compose(plan, scenario, asks=plan.autonomy is Autonomy.APPROVE).steps:
         coverage, text, refusal = Coverage.SIMULATED, _described(wired, scenario, step.action), None
         if step.action in looks:
             coverage = Coverage.VERIFIED
             try:
-                text = looks[step.action]()
+                text = looks[ActionName(step.action)]()
             except ProcessPilotError as error:
                 refusal = error.message
         elif step.action in (ActionName.PROVE, ActionName.VALIDATE):
             coverage = Coverage.UNKNOWN
-        asks = wired.loaded.plan.autonomy == "approve"
-        steps.append(
-            PreviewStep(
-                step.id, step.title, coverage, text, refusal, step.approval if asks else None
-            )
-        )
+        steps.append(PreviewStep(step.id, step.title, coverage, text, refusal, step.approval))
     return Preview(scenario.id, tuple(steps))
 
 
-def _described(wired: Wired, scenario: Scenario, action: ActionName) -> str:
+def _described(wired: Wired, scenario: Scenario, name: str) -> str:
     """Return what a step would do, with the names it would use."""
+    if name not in {*ActionName}:
+        return name
+    action = ActionName(name)
     data_dir = wired.loaded.plan.database.data_dir
     if action is ActionName.SWAP and data_dir is not None:
         place = wired.loaded.resolve(data_dir)

@@ -15,11 +15,12 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from processpilot.cli.events import event_json, event_line
 from processpilot.cli.frame import note
 from processpilot.evidence.page import format_bytes, format_duration
-from processpilot.evidence.report import clock_begins_at
 from processpilot.journal.event import Event
-from processpilot.runbook.decide import AwaitPeople, decide
+from processpilot.runbook.decide import decide
+from processpilot.runbook.forecast import Durations, clock_begins_at, forecast
 from processpilot.runbook.state import Kind, RunState, fold
 from processpilot.runbook.step import StepOutcome, StepState
 
@@ -29,6 +30,7 @@ _STYLES = {
     StepOutcome.FAILED: ("✗", "bold red"),
     StepOutcome.SKIPPED: ("–", "yellow"),
     StepOutcome.UNKNOWN: ("?", "magenta"),
+    StepOutcome.NOT_NEEDED: ("○", "dim"),
     StepOutcome.NOT_RUN: ("·", "dim"),
     StepOutcome.WAITING: ("·", "dim"),
 }
@@ -51,49 +53,12 @@ class Lines:
         """Progress is not for logs."""
 
 
-def event_json(event: Event) -> dict[str, object]:
-    """Return an event as `--json` shows it; the plan's text is left out."""
-    data = dict(event.data)
-    data.pop("details", None)
-    return {
-        "at": event.at.isoformat(),
-        "stream": event.stream,
-        "sequence": event.sequence,
-        "kind": event.kind,
-        "data": data,
-    }
-
-
-def event_line(event: Event) -> str:
-    """Return an event in words."""
-    data = event.data
-    match event.kind:
-        case Kind.RUN_BEGUN:
-            return f"run {data['run_id']} begins: {data['scenario']}, by {data['trigger']}"
-        case Kind.RUN_RESUMED:
-            return "the run is resumed; the step that was running is looked at first"
-        case Kind.RUN_FINISHED:
-            return f"the run is finished: {data['verdict']}"
-        case Kind.STEP_STARTED:
-            return f"{data['step']}: attempt {data['attempt']}"
-        case Kind.STEP_FINISHED:
-            error = data.get("error")
-            if isinstance(error, dict):
-                hint = f" ({error['hint']})" if error.get("hint") else ""
-                return f"{data['step']}: FAILED: {error['message']}{hint}"
-            return f"{data['step']}: {data['outcome']}"
-        case Kind.APPROVAL_REQUESTED:
-            return f"{data['step']}: waits until {data['role']} agrees (processpilot run approve)"
-        case Kind.STEP_PROBED:
-            return f"{data['step']}: happened before? {data['happened']}"
-    return f"{event.kind} {data.get('step', '')} {data.get('by', '')}".rstrip()
-
-
 class LiveRun:
     """The live view of one run: steps, progress with rate and time left, clock and objective."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, durations: Durations | None = None) -> None:
         self._lock = threading.Lock()
+        self._durations = durations or {}
         self._events: list[Event] = []
         self._state: RunState | None = None
         self._progress: tuple[str, int, int | None] | None = None
@@ -149,20 +114,19 @@ class LiveRun:
             state, progress, since = self._state, self._progress, self._since
         parts: list[RenderableType] = []
         if state is not None:
-            parts += [_clock(state), _steps(state)]
+            parts += [_clock(state, self._durations), _steps(state)]
             if progress is not None and not state.is_finished:
                 parts.append(_progress_line(progress, since))
-            waits = decide(state)
-            if isinstance(waits, AwaitPeople) and not _running(state):
-                parts.append(Text(f"waits for a person: {waits.text}", style="bold yellow"))
+            if not state.is_finished:
+                parts += [
+                    Text(f"warning: {text}", style="yellow") for text in state.warned.values()
+                ]
+            for wait in decide(state).waits:
+                parts.append(Text(f"waits for a person: {wait.text}", style="bold yellow"))
         return Group(*parts)
 
 
-def _running(state: RunState) -> bool:
-    return any(step.outcome is StepOutcome.RUNNING for step in state.steps)
-
-
-def _clock(state: RunState) -> Text:
+def _clock(state: RunState, durations: Durations) -> Text:
     end = state.finished_at or datetime.now(UTC)
     took = (end - clock_begins_at(state)).total_seconds()
     objectives = state.details.get("objectives") or ()
@@ -171,16 +135,31 @@ def _clock(state: RunState) -> Text:
     text.append(f"{format_duration(took)}", style="bold cyan")
     if rto is not None:
         text.append(f" since the last sign of life, objective {format_duration(rto)}", "default")
+    if not state.is_finished:
+        found = forecast(state, datetime.now(UTC), durations)
+        if found.known:
+            basis = f"{found.measured} of {found.known} steps measured before"
+            text.append(f"\ndone at {found.end_at:%H:%M:%S} UTC by forecast ({basis})", "dim")
     return text
 
 
 def _steps(state: RunState) -> Table:
     grid = Table.grid(padding=(0, 1))
+    groups = {group.id: group.title for group in state.groups}
+    told: set[str] = set()
     for step in state.steps:
+        for depth, group in enumerate(step.spec.groups):
+            if group not in told:
+                grid.add_row(
+                    "", Text(f"{'  ' * depth}{groups.get(group, group)}", style="bold"), ""
+                )
+                told.add(group)
         mark, style = _STYLES[step.outcome]
+        title = f"{'  ' * len(step.spec.groups)}{step.spec.title}"
+        undone = "" if step.undo is None else f" (undone: {step.undo})"
         grid.add_row(
             Text(mark, style=style),
-            Text(step.spec.title, style=style if step.outcome is not StepOutcome.PASSED else ""),
+            Text(title + undone, style="" if step.outcome is StepOutcome.PASSED else style),
             Text(_took(step), style="dim"),
         )
         if step.error is not None and step.outcome is StepOutcome.FAILED:

@@ -35,8 +35,9 @@ from processpilot.evidence.versions import versions
 from processpilot.incident.begin import find_scenario, request_run
 from processpilot.journal.lease import holder
 from processpilot.repository.blob import BackupId
-from processpilot.runbook.decide import AwaitPeople, Need, decide
-from processpilot.runbook.runner import begin_run, read_run, run_ids
+from processpilot.runbook.decide import AwaitPeople, Need, waits_of
+from processpilot.runbook.history import measured_durations, open_runs, read_run
+from processpilot.runbook.runner import begin_run
 from processpilot.runbook.state import RunState, Verdict, stream_of
 from processpilot.wiring.wired import Wired
 
@@ -82,13 +83,12 @@ def recover(
 
 
 def _refuse_second(wired: Wired) -> None:
-    for run_id in run_ids(wired.journal):
-        if not read_run(wired.journal, run_id).is_finished:
-            raise RefusedError(
-                f"run {run_id} is not finished",
-                hint=f"Carry it on with `processpilot run resume`, or end it: "
-                f"processpilot run abort {run_id}",
-            )
+    for run_id in open_runs(wired.journal):
+        raise RefusedError(
+            f"run {run_id} is not finished",
+            hint=f"Carry it on with `processpilot run resume`, or end it: "
+            f"processpilot run abort {run_id}",
+        )
 
 
 def lead_or_follow(wired: Wired, run_id: str, *, as_json: bool) -> RunState:
@@ -98,7 +98,9 @@ def lead_or_follow(wired: Wired, run_id: str, *, as_json: bool) -> RunState:
         # Events go to standard error: standard output gets one document, the report.
         view: LiveRun | Lines = Lines(as_json=False)
         if console.is_terminal and not as_json:
-            view = stack.enter_context(LiveRun(console))
+            scenario = read_run(wired.journal, run_id).scenario
+            durations = measured_durations(wired.journal, scenario)
+            view = stack.enter_context(LiveRun(console, durations))
             view.show(wired.journal.read(stream_of(run_id)))
         if holder(CONTROLLER, wired.locks) is not None:
             return _follow(wired, run_id, view)
@@ -122,10 +124,7 @@ def _follow(wired: Wired, run_id: str, view: LiveRun | Lines) -> RunState:
                 view.on_event(event)
             seen = len(events)
         state = read_run(wired.journal, run_id)
-        if state.is_finished:
-            return state
-        current = state.current
-        if isinstance(decide(state), AwaitPeople) and current and current.outcome != "running":
+        if state.is_finished or waits_of(state):
             return state
         time.sleep(_POLL_S)
 
@@ -149,14 +148,28 @@ def end_with(state: RunState, wired: Wired, *, as_json: bool) -> None:
     else:
         print_summary(report, wired)
     if not state.is_finished:
-        waits = decide(state)
-        if isinstance(waits, AwaitPeople):
-            note(f"run {state.run_id} waits: {waits.text}")
-            ways = "approve or refuse" if waits.need is Need.APPROVAL else "retry, skip or abort"
-            note(f"hint: Look with `processpilot run show {state.run_id}`; then run {ways} it.")
+        for wait in waits_of(state):
+            _tell_wait(state, wait)
         raise typer.Exit(WAITING)
     if state.verdict is not Verdict.PASSED:
         raise typer.Exit(NOT_WELL)
+
+
+_WAYS = {
+    Need.APPROVAL: "approve or refuse",
+    Need.CONFIRMATION: "confirm",
+    Need.DECISION: "retry, skip or abort",
+    Need.CONTINUATION: "continue",
+}
+
+
+def _tell_wait(state: RunState, wait: AwaitPeople) -> None:
+    note(f"run {state.run_id} waits: {wait.text}")
+    step = "" if wait.step_id is None or len(waits_of(state)) < 2 else f" (--step {wait.step_id})"
+    note(
+        f"hint: Look with `processpilot run show {state.run_id}`; then run "
+        f"{_WAYS[wait.need]} it{step}."
+    )
 
 
 def print_summary(report: Report, wired: Wired) -> None:

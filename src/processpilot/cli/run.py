@@ -1,4 +1,4 @@
-"""`processpilot run`: list, show, approve, refuse, retry, skip, resume, abort."""
+"""`processpilot run`: what there is to see of runs. What people do to them is in `run_acts`."""
 
 from __future__ import annotations
 
@@ -6,63 +6,46 @@ from typing import Annotated
 
 import typer
 
-from processpilot.cli.follow import event_json, event_line
+from processpilot.cli import run_acts
+from processpilot.cli.events import event_json, event_line
 from processpilot.cli.frame import (
     DEFAULT_PLAN,
     JsonOption,
     PlanOption,
-    YesOption,
-    confirm,
     opened,
     out,
-    person,
     print_json,
     table,
 )
-from processpilot.cli.recover import end_with, lead_or_follow
+from processpilot.cli.run_acts import RunArgument, chosen_run
 from processpilot.errors import NotFoundError
 from processpilot.evidence.page import format_duration
-from processpilot.evidence.report import build_report
+from processpilot.evidence.report import Report, build_report
 from processpilot.evidence.versions import versions
-from processpilot.runbook import people
-from processpilot.runbook.decide import AwaitPeople, decide
-from processpilot.runbook.runner import read_run, run_ids
+from processpilot.runbook.decide import waits_of
+from processpilot.runbook.forecast import forecast
+from processpilot.runbook.history import measured_durations, newest_runs, open_runs, read_run
 from processpilot.runbook.state import RunState, stream_of
-from processpilot.runbook.step import StepOutcome
 from processpilot.wiring.wired import Wired
 
 app = typer.Typer(help="Runs of scenarios.", no_args_is_help=True)
+run_acts.register(app)
 
-RunArgument = Annotated[
-    str | None, typer.Argument(help="A run's id; otherwise the one that is not finished.")
-]
-AsOption = Annotated[str | None, typer.Option("--as", help="Who decides, for the record.")]
-CommentOption = Annotated[str | None, typer.Option("--comment", help="Kept with the decision.")]
-ReasonOption = Annotated[str, typer.Option("--reason", help="Kept with the decision.")]
-
-
-def _chosen(wired: Wired, run_id: str | None) -> str:
-    if run_id is not None:
-        return run_id
-    for candidate in run_ids(wired.journal):
-        if not read_run(wired.journal, candidate).is_finished:
-            return candidate
-    raise NotFoundError("no run is open", hint="Run `processpilot run list` to see them all.")
+LimitOption = Annotated[int, typer.Option("--limit", min=1, help="At most so many, newest first.")]
 
 
 def _waits(state: RunState) -> str:
-    found = decide(state)
-    step = state.current
-    if step is not None and step.outcome is StepOutcome.RUNNING:
-        return ""
-    return found.text if isinstance(found, AwaitPeople) else ""
+    return "; ".join(wait.text for wait in waits_of(state))
 
 
 @app.command("list")
-def list_runs(plan: PlanOption = DEFAULT_PLAN, as_json: JsonOption = False) -> None:
+def list_runs(
+    plan: PlanOption = DEFAULT_PLAN, as_json: JsonOption = False, limit: LimitOption = 50
+) -> None:
     """List the runs, the one with the newest event first."""
     with opened(plan, as_json=as_json) as wired:
-        states = [read_run(wired.journal, run_id) for run_id in run_ids(wired.journal)]
+        found = newest_runs(wired.journal, limit + 1)
+        states = [read_run(wired.journal, run_id) for run_id in found[:limit]]
     if as_json:
         rows = [
             {
@@ -75,7 +58,7 @@ def list_runs(plan: PlanOption = DEFAULT_PLAN, as_json: JsonOption = False) -> N
             }
             for s in states
         ]
-        print_json({"runs": rows})
+        print_json({"runs": rows, "more": len(found) > limit})
         return
     table(
         [
@@ -90,143 +73,69 @@ def list_runs(plan: PlanOption = DEFAULT_PLAN, as_json: JsonOption = False) -> N
         ],
         ("RUN", "SCENARIO", "BEGUN (UTC)", "VERDICT", "WAITS FOR"),
     )
+    if len(found) > limit:
+        out(f"There are older ones: --limit {limit * 10}")
 
 
 @app.command()
 def show(
     run_id: RunArgument = None, plan: PlanOption = DEFAULT_PLAN, as_json: JsonOption = False
 ) -> None:
-    """Show a run: its steps, its checks, and every event."""
+    """Show a run: its steps, its forecast, its checks, and every event."""
     with opened(plan, as_json=as_json) as wired:
-        chosen = _chosen(wired, run_id) if run_id or _has_open(wired) else _newest(wired)
+        chosen = run_id or _newest(wired)
         state = read_run(wired.journal, chosen)
         events = wired.journal.read(stream_of(chosen))
+        durations = {} if state.is_finished else measured_durations(wired.journal, state.scenario)
+        expected = forecast(state, wired.clock.now(), durations)
     report = build_report(state, versions(None))
     if as_json:
-        print_json({"report": report, "events": [event_json(event) for event in events]})
+        open_forecast = None if state.is_finished else expected
+        print_json(
+            {
+                "report": report,
+                "forecast": open_forecast,
+                "waits": waits_of(state),
+                "events": [event_json(event) for event in events],
+            }
+        )
         return
-    out(f"run {state.run_id}: {report.title}, {state.verdict or 'open'}")
-    for step in report.steps:
-        took = "" if step.duration_s is None else format_duration(step.duration_s)
-        out(f"  {step.outcome:<8} {step.title}  {took}".rstrip())
-        if step.message:
-            out(f"           {step.message}")
+    _print_steps(state, report)
+    if not state.is_finished:
+        basis = f"{expected.measured} of {expected.known} open steps measured before"
+        unknown = f", {expected.unknown} of unknown length" if expected.unknown else ""
+        out(f"forecast: done at {expected.end_at:%H:%M:%S} UTC ({basis}{unknown})")
+    for text in state.warned.values():
+        out(f"warning: {text}")
     for check in report.checks:
         if check.outcome != "passed":
             out(f"  {check.outcome}: {check.name}: expected {check.expected}, found {check.actual}")
     for event in events:
         out(f"  {event.at:%H:%M:%S}  {event_line(event)}")
-    if _waits(state):
-        out(f"waits for a person: {_waits(state)}")
+    for wait in waits_of(state):
+        out(f"waits for a person: {wait.text}")
 
 
-def _has_open(wired: Wired) -> bool:
-    return any(not read_run(wired.journal, run).is_finished for run in run_ids(wired.journal))
+def _print_steps(state: RunState, report: Report) -> None:
+    out(f"run {state.run_id}: {report.title}, {state.verdict or 'open'}")
+    if state.acknowledged_by is not None:
+        out(f"  acknowledged by {state.acknowledged_by}")
+    for role, holder in state.roles.items():
+        out(f"  {role}: {holder}")
+    for step in report.steps:
+        took = "" if step.duration_s is None else format_duration(step.duration_s)
+        box = "" if step.timebox_s is None else f" of {format_duration(step.timebox_s)}"
+        timing = f"{took}{box}" if took else ""
+        out(f"  {step.outcome:<10} {step.id:<18} {step.title}  {timing}".rstrip())
+        if step.message:
+            out(f"             {step.message}")
 
 
 def _newest(wired: Wired) -> str:
-    ids = run_ids(wired.journal)
+    """Return the run that is open, otherwise the newest."""
+    if open_runs(wired.journal):
+        return chosen_run(wired, None)
+    ids = newest_runs(wired.journal, 1)
     if not ids:
         raise NotFoundError("there is no run yet")
     return ids[0]
-
-
-def _decided(wired: Wired, chosen: str, done: str, *, as_json: bool) -> None:
-    if as_json:
-        print_json({"run_id": chosen, "done": done})
-    else:
-        out(f"run {chosen}: {done}")
-        out("The agent carries on by itself; without one: processpilot run resume")
-
-
-@app.command()
-def approve(
-    run_id: RunArgument = None,
-    plan: PlanOption = DEFAULT_PLAN,
-    as_json: JsonOption = False,
-    yes: YesOption = False,
-    by: AsOption = None,
-    comment: CommentOption = None,
-) -> None:
-    """Agree to the step that waits for it."""
-    with opened(plan, as_json=as_json) as wired:
-        chosen = _chosen(wired, run_id)
-        _, current = people.needs_approval(wired.journal, chosen)
-        confirm(f"Agree to {current.spec.title!r} of run {chosen}?", yes=yes)
-        step = people.approve(wired.journal, chosen, by=by or person(), comment=comment)
-        _decided(wired, chosen, f"{step.spec.id} approved", as_json=as_json)
-
-
-@app.command()
-def refuse(
-    run_id: RunArgument = None,
-    plan: PlanOption = DEFAULT_PLAN,
-    as_json: JsonOption = False,
-    by: AsOption = None,
-    comment: CommentOption = None,
-) -> None:
-    """Refuse the step that waits for an approval."""
-    with opened(plan, as_json=as_json) as wired:
-        chosen = _chosen(wired, run_id)
-        step = people.refuse(wired.journal, chosen, by=by or person(), comment=comment)
-        _decided(wired, chosen, f"{step.spec.id} refused", as_json=as_json)
-
-
-@app.command()
-def retry(
-    run_id: RunArgument = None,
-    plan: PlanOption = DEFAULT_PLAN,
-    as_json: JsonOption = False,
-    by: AsOption = None,
-) -> None:
-    """Have the failed step tried again."""
-    with opened(plan, as_json=as_json) as wired:
-        chosen = _chosen(wired, run_id)
-        step = people.retry(wired.journal, chosen, by=by or person())
-        _decided(wired, chosen, f"{step.spec.id} will be tried again", as_json=as_json)
-
-
-@app.command()
-def skip(
-    run_id: RunArgument = None,
-    plan: PlanOption = DEFAULT_PLAN,
-    as_json: JsonOption = False,
-    yes: YesOption = False,
-    by: AsOption = None,
-    reason: ReasonOption = "",
-) -> None:
-    """Leave the waiting or failed step out, for a reason. The verdict is then at best missed."""
-    with opened(plan, as_json=as_json) as wired:
-        chosen = _chosen(wired, run_id)
-        confirm(f"Leave a step of run {chosen} out?", yes=yes)
-        step = people.skip(wired.journal, chosen, by=by or person(), reason=reason)
-        _decided(wired, chosen, f"{step.spec.id} skipped", as_json=as_json)
-
-
-@app.command()
-def abort(
-    run_id: RunArgument = None,
-    plan: PlanOption = DEFAULT_PLAN,
-    as_json: JsonOption = False,
-    yes: YesOption = False,
-    by: AsOption = None,
-    reason: ReasonOption = "",
-) -> None:
-    """End the run after the step that is running. Nothing is undone."""
-    with opened(plan, as_json=as_json) as wired:
-        chosen = _chosen(wired, run_id)
-        confirm(f"End run {chosen}?", yes=yes)
-        people.abort(wired.journal, chosen, by=by or person(), reason=reason)
-        _decided(wired, chosen, "ends", as_json=as_json)
-        if not as_json:
-            out("No recovery begins by itself before the database was well again in between.")
-
-
-@app.command()
-def resume(
-    run_id: RunArgument = None, plan: PlanOption = DEFAULT_PLAN, as_json: JsonOption = False
-) -> None:
-    """Carry an unfinished run on, after a crash or after a person decided."""
-    with opened(plan, as_json=as_json) as wired:
-        chosen = _chosen(wired, run_id)
-        end_with(lead_or_follow(wired, chosen, as_json=as_json), wired, as_json=as_json)

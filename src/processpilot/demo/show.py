@@ -30,10 +30,9 @@ from processpilot.evidence.report import Report, build_report
 from processpilot.evidence.versions import versions
 from processpilot.postgres.binaries import Installation
 from processpilot.recovery.ledger import count_lost
-from processpilot.runbook.decide import AwaitPeople, decide
-from processpilot.runbook.runner import read_run, run_ids
+from processpilot.runbook.decide import waits_of
+from processpilot.runbook.history import read_run, run_ids
 from processpilot.runbook.state import Verdict, stream_of
-from processpilot.runbook.step import StepOutcome
 from processpilot.wiring.wired import Wired, open_plan
 
 _LOAD_S = 8.0
@@ -142,10 +141,7 @@ class Show:
                     view.on_event(event)
             seen = len(events)
             state = read_run(wired.journal, run_id)
-            if state.is_finished:
-                return
-            running = any(step.outcome is StepOutcome.RUNNING for step in state.steps)
-            if isinstance(decide(state), AwaitPeople) and not running:
+            if state.is_finished or waits_of(state):
                 return
             time.sleep(0.2)
 

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from processpilot.runbook.forecast import clock_begins_at
 from processpilot.runbook.state import RunState, Verdict
 from processpilot.runbook.step import StepOutcome, StepState
 
@@ -129,6 +130,7 @@ def build_report(run: RunState, versions: Mapping[str, str]) -> Report:
     restore = run.result_of("restore") or {}
     replay = run.result_of("replay") or {}
     prove = _any_result(run, "prove")
+    kept = _keeps_database(run)
     swap = run.result_of("swap") or {}
     target = restore.get("target")
     objectives = tuple(_objectives(run))
@@ -141,7 +143,7 @@ def build_report(run: RunState, versions: Mapping[str, str]) -> Report:
         verdict=run.verdict or Verdict.NOT_RUN,
         recovery_time_s=recovery_time_s(run),
         rto_s=own.rto_s if own else 0.0,
-        data_loss_window_s=prove.get("data_loss_window_s"),
+        data_loss_window_s=0.0 if kept else prove.get("data_loss_window_s"),
         data_loss_bound_s=_loss_bound_s(run),
         data_loss_basis=_loss_basis(run),
         rpo_s=own.rpo_s if own else 0.0,
@@ -177,21 +179,17 @@ def conclude(run: RunState) -> Verdict:
     return Verdict.PASSED if kept else Verdict.MISSED
 
 
-def clock_begins_at(run: RunState) -> datetime:
-    """Return the last moment a probe passed, or when the run began if nobody probed."""
-    text = run.details.get("last_passed_at")
-    return run.begun_at if text is None else datetime.fromisoformat(str(text))
-
-
 def recovery_time_s(run: RunState) -> float | None:
-    """Return seconds until the last step that passed a check; None before any did."""
-    ends = [
-        step.end_at
-        for step in run.steps
-        if step.outcome is StepOutcome.PASSED
-        and step.end_at is not None
-        and step.spec.action in ("validate", "backup")
-    ]
+    """Return seconds until the last step that proved something; None before any did.
+
+    That is the last step that passed a check; of a run without such steps, the last that brought a
+    component up.
+    """
+    passed = [s for s in run.steps if s.outcome is StepOutcome.PASSED and s.end_at is not None]
+    proving = [s for s in passed if s.spec.action in ("validate", "backup")]
+    if not any(s.spec.action in ("validate", "backup") for s in run.steps):
+        proving = [s for s in passed if s.spec.brings_up or s.spec.action == "check"]
+    ends = [s.end_at for s in proving if s.end_at is not None]
     return (max(ends) - clock_begins_at(run)).total_seconds() if ends else None
 
 
@@ -217,11 +215,18 @@ def _loss_bound_s(run: RunState) -> float | None:
 
 
 def _loss_basis(run: RunState) -> str | None:
-    """Return what the loss is known from: old-log, heartbeat, or the bound alone."""
+    """Return what the loss is known from: old-log, heartbeat, the bound alone, or kept."""
+    if _keeps_database(run):
+        return "kept"
     basis = _any_result(run, "prove").get("data_loss_basis")
     if basis is None and _loss_bound_s(run) is not None:
         return "bound"
     return None if basis is None else str(basis)
+
+
+def _keeps_database(run: RunState) -> bool:
+    """Whether the run puts no other database in place: its data stays as it is."""
+    return not any(step.spec.action in ("restore", "swap") for step in run.steps)
 
 
 def _objectives(run: RunState) -> Iterator[Objective]:
@@ -230,7 +235,7 @@ def _objectives(run: RunState) -> Iterator[Objective]:
     lost = prove.get("lost_transactions")
     window = prove.get("data_loss_window_s")
     if window is None:
-        window = 0.0 if lost == 0 else _loss_bound_s(run)
+        window = 0.0 if lost == 0 or _keeps_database(run) else _loss_bound_s(run)
     for item in run.details.get("objectives", ()):
         rto, rpo = float(item["rto_s"]), float(item["rpo_s"])
         rpo_met = None if window is None else window <= rpo
@@ -241,10 +246,24 @@ def _objectives(run: RunState) -> Iterator[Objective]:
             str(item["title"]),
             rto,
             rpo,
-            None if took is None or not item["watched"] else took <= rto,
+            _kept_rto(run, str(item["component"]), took, rto) if item["watched"] else None,
             rpo_met if item["watched"] else None,
             bool(item["watched"]),
         )
+
+
+def _kept_rto(run: RunState, component: str, took: float | None, rto: float) -> bool | None:
+    """Whether a component was up in time: when its step says so, otherwise at the end."""
+    ends = [
+        step.end_at
+        for step in run.steps
+        if component in step.spec.brings_up
+        and step.end_at is not None
+        and step.outcome is StepOutcome.PASSED
+    ]
+    if ends and took is not None:
+        took = (max(ends) - clock_begins_at(run)).total_seconds()
+    return None if took is None else took <= rto
 
 
 def _phases(run: RunState) -> Iterator[Phase]:
@@ -255,12 +274,22 @@ def _phases(run: RunState) -> Iterator[Phase]:
     started = [step.begin_at for step in run.steps if step.begin_at is not None]
     if started:
         yield _phase("decision", at, min(started))
-    for name, actions in _PHASES.items():
-        steps = [s for s in run.steps if s.spec.action in actions]
+    names: dict[str, list[StepState]] = {}
+    for step in run.steps:
+        names.setdefault(_phase_of(step), []).append(step)
+    for name, steps in names.items():
         begins = [s.begin_at for s in steps if s.begin_at is not None]
         ends = [s.end_at for s in steps if s.end_at is not None]
         if begins and ends:
             yield _phase(name, min(begins), max(ends))
+
+
+def _phase_of(step: StepState) -> str:
+    """Return the phase of a built-in action; of other steps the outermost group, or the step."""
+    for name, actions in _PHASES.items():
+        if step.spec.action in actions:
+            return name
+    return step.spec.groups[0] if step.spec.groups else step.spec.id
 
 
 def _phase(name: str, begin: datetime, end: datetime) -> Phase:

@@ -7,23 +7,11 @@ from collections.abc import Iterator
 from processpilot.errors import NotFoundError
 from processpilot.incident.record import Incident
 from processpilot.journal.event import JsonValue
-from processpilot.plan.act import ActionName
 from processpilot.plan.load import LoadedPlan
 from processpilot.plan.model import Autonomy, Plan
 from processpilot.plan.scenario import Scenario
+from processpilot.runbook.compose import compose
 from processpilot.runbook.runner import RunRequest
-from processpilot.runbook.step import StepSpec
-
-# Later steps build on what these give, so leaving one out cannot end well.
-_BUILT_ON = frozenset(
-    {
-        ActionName.RESTORE,
-        ActionName.REPLAY,
-        ActionName.FENCE,
-        ActionName.SWAP,
-        ActionName.START_DATABASE,
-    }
-)
 
 
 def find_scenario(plan: Plan, scenario_id: str) -> Scenario:
@@ -45,24 +33,13 @@ def request_run(
     backup: str | None = None,
     allow_gap: bool = False,
 ) -> RunRequest:
-    """Return the run that answers `scenario`; with autonomy to act, no step waits for approval.
+    """Return the run that answers `scenario`; with autonomy to act, no act waits for approval.
 
     `backup` names the one to restore; None chooses the newest that is whole. `allow_gap` accepts
     that the log ends at a hole.
     """
     asks = loaded.plan.autonomy is Autonomy.APPROVE
-    steps = [
-        StepSpec(
-            step.id,
-            step.title,
-            str(step.action),
-            step.timebox_s,
-            step.approval if asks else None,
-            step.retries,
-            step.action not in _BUILT_ON,
-        )
-        for step in scenario.steps
-    ]
+    composed = compose(loaded.plan, scenario, asks=asks)
     details: dict[str, JsonValue] = {
         "title": scenario.title,
         "objectives": list(_objectives(loaded.plan, scenario)),
@@ -81,7 +58,9 @@ def request_run(
             "last_passed_at": incident.last_passed_at,
             "declared_at": incident.declared_at.isoformat(),
         }
-    return RunRequest(run_id, scenario.id, trigger, loaded.hash, steps, details)
+    return RunRequest(
+        run_id, scenario.id, trigger, loaded.hash, composed.steps, details, composed.groups
+    )
 
 
 def _objectives(plan: Plan, scenario: Scenario) -> Iterator[JsonValue]:

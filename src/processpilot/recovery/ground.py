@@ -18,7 +18,7 @@ from processpilot.plan.load import LoadedPlan
 from processpilot.postgres.connection import ServerAddress
 from processpilot.postgres.lsn import Lsn
 from processpilot.repository.repository import Repository
-from processpilot.runbook.action import StepFailedError
+from processpilot.runbook.action import StepContext, StepFailedError
 from processpilot.services.driver import ServiceDriver
 
 
@@ -74,9 +74,12 @@ class Ground:
         text = self.loaded.plan.database.bin_dir
         return () if text is None else (self.loaded.resolve(text),)
 
-    def database(self, component: str) -> Component:
-        """Return the component that the scenario is about."""
-        return self.loaded.plan.component(component)
+    def component_of(self, context: StepContext) -> Component:
+        """Return the component that the step's scenario is about."""
+        scenario = self.loaded.plan.scenario(context.run.scenario)
+        name = context.spec.component or (None if scenario is None else scenario.component)
+        assert name is not None
+        return self.loaded.plan.component(name)
 
 
 def checks_json(checks: Sequence[CheckResult]) -> list[JsonValue]:

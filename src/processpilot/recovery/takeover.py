@@ -62,9 +62,7 @@ class Fence:
     def execute(self, context: StepContext) -> Result:
         """Return the proof; RefusedError when the old server lives or nobody can tell."""
         ground = self._ground
-        scenario = ground.loaded.plan.scenario(context.run.scenario)
-        assert scenario is not None
-        driver = ground.driver_of(ground.database(scenario.component))
+        driver = ground.driver_of(ground.component_of(context))
         data_dir = ground.data_dir
         why_silent(ground)
         step = context.run.step(context.spec.id)
@@ -284,9 +282,7 @@ class StartDatabase:
         ground = self._ground
         required_result(context.run, "swap")
         replay = required_result(context.run, "replay")
-        scenario = ground.loaded.plan.scenario(context.run.scenario)
-        assert scenario is not None
-        component = ground.database(scenario.component)
+        component = ground.component_of(context)
         driver = ground.driver_of(component)
         attempts = self._attempts(ground.address, int(str(replay["timeline"])))
         deadline = ground.clock.monotonic() + _START_S

@@ -96,9 +96,7 @@ class _Pinning:
             last = self.steps[-1]
             self.steps[-1] = replace(last, brings_up=(*last.brings_up, *components))
 
-    def _pinned(
-        self, step: ActStep, name: str, place: _Place, after: tuple[str, ...]
-    ) -> StepSpec:
+    def _pinned(self, step: ActStep, name: str, place: _Place, after: tuple[str, ...]) -> StepSpec:
         settings: Settings = act_to_json(step)
         if isinstance(step, CommandStep) and not is_accepted(self.plan, step):
             settings = _by_hand(step)

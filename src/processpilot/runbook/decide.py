@@ -1,19 +1,26 @@
-"""What a run needs next. Pure and total: every state that can be folded has an answer."""
+"""What a run needs next. Pure and total: every state that can be folded has an answer.
+
+Steps are independent of each other unless one comes after another, so there may be several things
+to do and several people to wait for at once.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
 from processpilot.runbook.state import RunState, Verdict
-from processpilot.runbook.step import StepOutcome, StepState
+from processpilot.runbook.step import OnFailure, StepOutcome, StepState
 
 
 class Need(StrEnum):
-    """Why a run cannot go on by itself."""
+    """Why a run, or one of its steps, cannot go on by itself."""
 
     APPROVAL = "approval"
+    CONFIRMATION = "confirmation"
     DECISION = "decision"
+    CONTINUATION = "continuation"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +47,38 @@ class RequestApproval:
 
 
 @dataclass(frozen=True, slots=True)
-class AwaitPeople:
-    """Nothing can be done until a person acts; `text` says what is asked of them."""
+class RequestConfirmation:
+    """Write down that people are asked to do a manual step."""
 
     step_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class UndoStep:
+    """Undo what a step did."""
+
+    step_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class GoOn:
+    """Leave a failed step behind, for the reason that the plan gives."""
+
+    step_id: str
+    reason: str
+
+
+Task = StartStep | ProbeStep | RequestApproval | RequestConfirmation | UndoStep | GoOn
+
+
+@dataclass(frozen=True, slots=True)
+class AwaitPeople:
+    """A person has to act before this can go on; `text` says what is asked of them.
+
+    `step_id` is None where the whole run waits.
+    """
+
+    step_id: str | None
     need: Need
     text: str
 
@@ -56,45 +91,84 @@ class Finish:
 
 
 @dataclass(frozen=True, slots=True)
-class Finished:
-    """The run has its verdict already."""
+class Next:
+    """What a run needs now: tasks to carry out, people to wait for, or its end.
+
+    Nothing of all that: steps are running, or the run is finished.
+    """
+
+    tasks: tuple[Task, ...] = ()
+    waits: tuple[AwaitPeople, ...] = ()
+    finish: Finish | None = None
 
 
-Decision = StartStep | ProbeStep | RequestApproval | AwaitPeople | Finish | Finished
-
-
-def decide(state: RunState) -> Decision:
+def decide(state: RunState) -> Next:
     """Return what comes next."""
     if state.is_finished:
-        return Finished()
-    current = state.current
-    if current is not None and current.outcome is StepOutcome.RUNNING:
-        # Only the process that started it can see it end; a new owner folds in run-resumed first.
-        return AwaitPeople(current.spec.id, Need.DECISION, "the step is running elsewhere")
+        return Next()
     if state.aborted_by is not None:
-        return Finish(Verdict.ABORTED)
-    if current is None:
+        return _give_up(state)
+    if state.current is None:
         skipped = any(step.outcome is StepOutcome.SKIPPED for step in state.steps)
-        return Finish(Verdict.MISSED if skipped else None)
-    return _next_for(current)
+        return Next(finish=Finish(Verdict.MISSED if skipped else None))
+    if state.paused_by is not None:
+        text = f"{state.paused_by} paused the run: processpilot run continue"
+        return Next(waits=(AwaitPeople(None, Need.CONTINUATION, text),))
+    found = [need for step in state.ready for need in _needs(step)]
+    tasks = tuple(need for need in found if not isinstance(need, AwaitPeople))
+    return Next(tasks, tuple(need for need in found if isinstance(need, AwaitPeople)))
 
 
-def _next_for(step: StepState) -> Decision:
+def waits_of(state: RunState) -> tuple[AwaitPeople, ...]:
+    """Return whom the run waits for, while nothing else of it goes on."""
+    found = decide(state)
+    return () if state.running or found.tasks else found.waits
+
+
+def _give_up(state: RunState) -> Next:
+    """Let what runs come to its end, then undo in reverse order if that is wanted, then end."""
+    if state.running:
+        return Next()
+    if state.undoing:
+        begun = [s for s in state.steps if s.outcome is StepOutcome.PASSED and s.spec.undo]
+        for step in sorted(begun, key=lambda s: s.begin_at or state.begun_at, reverse=True):
+            match step.undo:
+                case None:
+                    return Next((UndoStep(step.spec.id),))
+                case StepOutcome.RUNNING:
+                    return Next()
+                case StepOutcome.UNKNOWN | StepOutcome.FAILED:
+                    return Next(waits=(_undo_trouble(step),))
+    return Next(finish=Finish(Verdict.ABORTED))
+
+
+def _undo_trouble(step: StepState) -> AwaitPeople:
+    why = "nobody saw its end" if step.undo_error is None else step.undo_error.message
+    text = f"undoing {step.spec.title}: {why}; retry it, or skip it when it is undone"
+    return AwaitPeople(step.spec.id, Need.DECISION, text)
+
+
+def _needs(step: StepState) -> Iterator[Task | AwaitPeople]:
+    """Yield what a step whose turn it is needs; nothing while it is carried out."""
     spec = step.spec
     match step.outcome:
+        case StepOutcome.RUNNING:
+            return
+        case _ if step.undo is StepOutcome.RUNNING:
+            return
         case StepOutcome.UNKNOWN if not step.probed:
-            return ProbeStep(spec.id)
+            yield ProbeStep(spec.id)
         case StepOutcome.UNKNOWN:
-            text = "nobody saw the step's end: look, then retry or skip it"
-            return AwaitPeople(spec.id, Need.DECISION, text)
+            text = f"{spec.title}: nobody saw its end: look, then retry or skip it"
+            yield AwaitPeople(spec.id, Need.DECISION, text)
         case StepOutcome.FAILED:
-            if step.refused_by is not None:
-                text = f"{step.refused_by} refused: retry after all, skip or abort"
-                return AwaitPeople(spec.id, Need.DECISION, text)
-            if step.error is not None and step.error.transient and step.attempt <= spec.retries:
-                return StartStep(spec.id, step.attempt + 1)
-            text = step.error.message if step.error is not None else "the step failed"
-            return AwaitPeople(spec.id, Need.DECISION, text)
+            yield _after_failure(step)
+        case _:
+            yield _begin(step)
+
+
+def _begin(step: StepState) -> Task | AwaitPeople:
+    spec = step.spec
     if spec.approval is not None and step.approved_by is None:
         if step.refused_by is not None:
             text = f"{step.refused_by} refused: approve after all, skip or abort"
@@ -102,4 +176,29 @@ def _next_for(step: StepState) -> Decision:
         if not step.asked:
             return RequestApproval(spec.id, spec.approval)
         return AwaitPeople(spec.id, Need.APPROVAL, f"{spec.title}: {spec.approval} must agree")
+    if step.is_manual:
+        if not step.told:
+            return RequestConfirmation(spec.id)
+        who = f"{spec.role}: " if spec.role else ""
+        what = str(spec.settings.get("instruction") or spec.title)
+        return AwaitPeople(spec.id, Need.CONFIRMATION, f"{who}{what}")
     return StartStep(spec.id, step.attempt + 1)
+
+
+def _after_failure(step: StepState) -> Task | AwaitPeople:
+    spec, error = step.spec, step.error
+    if step.refused_by is not None:
+        text = f"{step.refused_by} refused: retry after all, skip or abort"
+        return AwaitPeople(spec.id, Need.DECISION, text)
+    passing = error is not None and (error.transient or spec.on_failure is OnFailure.RETRY)
+    if passing and step.attempt <= spec.retries and not step.is_manual:
+        return StartStep(spec.id, step.attempt + 1)
+    if spec.on_failure is OnFailure.GO_ON:
+        return GoOn(spec.id, spec.reason or "the plan goes on without it")
+    if spec.on_failure is OnFailure.UNDO:
+        if step.undo is None:
+            return UndoStep(spec.id)
+        if step.undo in (StepOutcome.UNKNOWN, StepOutcome.FAILED):
+            return _undo_trouble(step)
+    message = error.message if error is not None else "the step failed"
+    return AwaitPeople(spec.id, Need.DECISION, f"{spec.title}: {message}")

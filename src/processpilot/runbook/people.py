@@ -1,98 +1,294 @@
-"""What people may do to a run, from any process: approve, refuse, retry, skip, abort.
+"""What people may do to a run, from any process.
 
-Each is checked against the state the person saw and written at exactly that place in the stream,
-so two people who decide at once cannot both be followed.
+Each act is checked against the run as it is and written at exactly that place in the stream, so two
+people who decide at once cannot both be followed. Where several steps wait, the act names its step.
 """
 
 from __future__ import annotations
 
-from processpilot.errors import RefusedError, UsageError
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from processpilot.errors import LockedError, NotFoundError, RefusedError, UsageError
 from processpilot.journal.event import JsonValue
 from processpilot.journal.journal import Journal
-from processpilot.runbook.runner import read_run
+from processpilot.plan.team import Team
+from processpilot.runbook.authority import require_authority
+from processpilot.runbook.decide import AwaitPeople, Need, decide
+from processpilot.runbook.history import read_run
 from processpilot.runbook.state import Kind, RunState, stream_of
-from processpilot.runbook.step import StepOutcome, StepState
+from processpilot.runbook.step import StepOutcome, StepSpec, StepState
+
+_TRIES = 8
+Entry = tuple[Kind, Mapping[str, JsonValue]]
 
 
-def approve(journal: Journal, run_id: str, *, by: str, comment: str | None) -> StepState:
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Who acts on which run; `team` is the plan's, where it says who may agree to what."""
+
+    journal: Journal
+    run_id: str
+    by: str
+    team: Team = Team()
+
+
+def acknowledge(person: Person) -> RunState:
+    """Write down that somebody has taken note and looks after the run; return the state before."""
+
+    def entry(state: RunState) -> Entry:
+        if state.acknowledged_by is not None:
+            raise RefusedError(f"{state.acknowledged_by} has acknowledged run {state.run_id}")
+        return Kind.RUN_ACKNOWLEDGED, {"by": person.by}
+
+    return _write(person, entry)
+
+
+def approve(person: Person, step_id: str | None, comment: str | None) -> StepState:
     """Agree to the step that waits for an approval; return that step."""
-    state, step = needs_approval(journal, run_id)
-    _write(journal, state, Kind.APPROVAL_GIVEN, _by(step, by, comment))
-    return step
+    return _judge(person, step_id, comment, Kind.APPROVAL_GIVEN)
 
 
-def refuse(journal: Journal, run_id: str, *, by: str, comment: str | None) -> StepState:
+def refuse(person: Person, step_id: str | None, comment: str | None) -> StepState:
     """Refuse the step that waits for an approval; return that step."""
-    state, step = needs_approval(journal, run_id)
-    _write(journal, state, Kind.APPROVAL_REFUSED, _by(step, by, comment))
-    return step
+    return _judge(person, step_id, comment, Kind.APPROVAL_REFUSED)
 
 
-def needs_approval(journal: Journal, run_id: str) -> tuple[RunState, StepState]:
-    """Return the run and its step that an approval is for; RefusedError when none is."""
-    state, step = _waiting_step(journal, run_id)
+def needs_approval(state: RunState, step_id: str | None) -> StepState:
+    """Return the step that an approval is for; RefusedError when none is, or several are."""
+    step = waiting_step(state, step_id, lambda s: s.spec.approval is not None)
     if step.spec.approval is None:
         raise RefusedError(
-            f"step {step.spec.id} of run {run_id} needs no approval",
+            f"step {step.spec.id} of run {state.run_id} needs no approval",
             hint="Run `processpilot run show` to see what the run waits for.",
         )
-    return state, step
-
-
-def retry(journal: Journal, run_id: str, *, by: str) -> StepState:
-    """Have the failed step tried again; return that step."""
-    state, step = _waiting_step(journal, run_id)
-    if step.outcome not in (StepOutcome.FAILED, StepOutcome.UNKNOWN):
-        raise RefusedError(f"step {step.spec.id} of run {run_id} is {step.outcome}, not failed")
-    _write(journal, state, Kind.RETRY_REQUESTED, _by(step, by, None))
+    if step.approved_by is not None:
+        raise RefusedError(f"{step.approved_by} has approved step {step.spec.id}")
     return step
 
 
-def skip(journal: Journal, run_id: str, *, by: str, reason: str) -> StepState:
+def confirm(person: Person, step_id: str | None, *, done: bool, comment: str | None) -> StepState:
+    """Say that a manual step is done, or that it did not work; return that step."""
+    chosen: list[StepState] = []
+
+    def entry(state: RunState) -> Entry:
+        step = waiting_step(state, step_id, lambda s: s.is_manual)
+        if not step.is_manual:
+            raise RefusedError(f"step {step.spec.id} of run {state.run_id} is not done by people")
+        if step.spec.approval is not None and step.approved_by is None:
+            raise RefusedError(
+                f"step {step.spec.id} waits until {step.spec.approval} agrees",
+                hint=f"Run `processpilot run approve {state.run_id} --step {step.spec.id}` first.",
+            )
+        chosen[:] = [step]
+        return Kind.STEP_CONFIRMED, _on(step, person, comment) | {"done": done}
+
+    _write(person, entry)
+    return chosen[0]
+
+
+def retry(person: Person, step_id: str | None) -> StepState:
+    """Have the failed step, or its undo, tried again; return that step."""
+    chosen: list[StepState] = []
+
+    def entry(state: RunState) -> Entry:
+        step = waiting_step(state, step_id, _has_trouble)
+        if not _has_trouble(step):
+            raise RefusedError(f"step {step.spec.id} of run {state.run_id} is {step.outcome}")
+        chosen[:] = [step]
+        return Kind.RETRY_REQUESTED, _on(step, person, None)
+
+    _write(person, entry)
+    return chosen[0]
+
+
+def skip(person: Person, step_id: str | None, *, reason: str) -> StepState:
     """Leave the waiting or failed step out; return that step. The verdict then misses passed."""
-    if not reason.strip():
-        raise UsageError("a step is skipped for a reason", hint="Give it with --reason TEXT.")
-    state, step = _waiting_step(journal, run_id)
-    if not step.spec.skippable:
-        raise RefusedError(
-            f"step {step.spec.id} of run {run_id} cannot be left out: later steps build on it",
-            hint=f"Retry it, or end the run: processpilot run abort {run_id}",
+    _need_reason(reason)
+    chosen: list[StepState] = []
+
+    def entry(state: RunState) -> Entry:
+        step = waiting_step(state, step_id, lambda _: True)
+        if not step.spec.skippable and not step.is_settled:
+            raise RefusedError(
+                f"step {step.spec.id} of run {state.run_id} cannot be left out: later steps build "
+                "on it",
+                hint=f"Retry it, or end the run: processpilot run abort {state.run_id}",
+            )
+        chosen[:] = [step]
+        return Kind.STEP_SKIPPED, _on(step, person, None) | {"reason": reason}
+
+    _write(person, entry)
+    return chosen[0]
+
+
+def add_step(person: Person, spec: StepSpec) -> RunState:
+    """Put a step in behind the ones it names in `after`, or next of all; return the state before.
+
+    What has not begun waits for it.
+    """
+
+    def entry(state: RunState) -> Entry:
+        if state.step(spec.id) is not None:
+            raise RefusedError(f"run {state.run_id} has a step {spec.id} already")
+        for other in spec.after:
+            if state.step(other) is None:
+                raise NotFoundError(f"run {state.run_id} has no step {other}")
+        if state.current is None:
+            raise RefusedError(f"every step of run {state.run_id} is done")
+        return Kind.STEP_ADDED, {"by": person.by, "spec": spec.to_json()}
+
+    return _write(person, entry)
+
+
+def hand_over(person: Person, role: str, to: str) -> RunState:
+    """Write down that somebody else has a role from now on; return the state before."""
+    if role not in {one.id for one in person.team.roles}:
+        raise NotFoundError(f'the plan has no role "{role}"')
+    if not to.strip():
+        raise UsageError("a role is handed over to somebody", hint="Name them with --to NAME.")
+    return _write(
+        person, lambda _: (Kind.ROLE_HANDED_OVER, {"role": role, "to": to, "by": person.by})
+    )
+
+
+def pause(person: Person, *, reason: str) -> RunState:
+    """Let no further step begin until the run is continued; return the state before."""
+
+    def entry(state: RunState) -> Entry:
+        if state.paused_by is not None:
+            raise RefusedError(f"{state.paused_by} has paused run {state.run_id}")
+        return Kind.RUN_PAUSED, {"by": person.by, "reason": reason}
+
+    return _write(person, entry)
+
+
+def go_on(person: Person) -> RunState:
+    """Let a paused run go on; return the state before."""
+
+    def entry(state: RunState) -> Entry:
+        if state.paused_by is None:
+            raise RefusedError(f"run {state.run_id} is not paused")
+        return Kind.RUN_CONTINUED, {"by": person.by}
+
+    return _write(person, entry)
+
+
+def abort(person: Person, *, reason: str, undo: bool = False) -> RunState:
+    """End the run after the steps that are running; return the state before.
+
+    With `undo`, what steps of this run did and know how to undo is undone, the last one first.
+    """
+
+    def entry(state: RunState) -> Entry:
+        if state.aborted_by is not None:
+            raise RefusedError(f"{state.aborted_by} has ended run {state.run_id}")
+        return Kind.ABORT_REQUESTED, {"by": person.by, "reason": reason, "undo": undo}
+
+    return _write(person, entry)
+
+
+def waiting_step(
+    state: RunState, step_id: str | None, fits: Callable[[StepState], bool]
+) -> StepState:
+    """Return the step that people are to decide on: the one named, or the only one that fits."""
+    must_be_open(state)
+    if step_id is not None:
+        return _named(state, step_id)
+    waits = [w for w in decide(state).waits if w.need is not Need.CONTINUATION]
+    steps = [step for wait in waits if (step := _of(state, wait)) is not None]
+    chosen = [step for step in steps if fits(step)] or steps
+    if len(chosen) == 1:
+        return chosen[0]
+    if chosen:
+        names = ", ".join(step.spec.id for step in chosen)
+        raise UsageError(
+            f"several steps of run {state.run_id} wait: {names}", hint="Name one with --step ID."
         )
-    _write(journal, state, Kind.STEP_SKIPPED, _by(step, by, None) | {"reason": reason})
-    return step
-
-
-def abort(journal: Journal, run_id: str, *, by: str, reason: str) -> RunState:
-    """End the run after the step that is running; return the state before."""
-    state = read_run(journal, run_id)
-    _must_be_open(state)
-    _write(journal, state, Kind.ABORT_REQUESTED, {"by": by, "reason": reason})
-    return state
-
-
-def _by(step: StepState, by: str, comment: str | None) -> dict[str, JsonValue]:
-    return {"step": step.spec.id, "by": by, "role": step.spec.approval, "comment": comment}
-
-
-def _waiting_step(journal: Journal, run_id: str) -> tuple[RunState, StepState]:
-    state = read_run(journal, run_id)
-    _must_be_open(state)
-    step = state.current
-    if step is None:
-        raise RefusedError(f"every step of run {run_id} is done")
-    if step.outcome is StepOutcome.RUNNING:
+    if state.running:
+        running = state.running[0].spec.id
         raise RefusedError(
-            f"step {step.spec.id} of run {run_id} is running",
+            f"step {running} of run {state.run_id} is running",
             hint="Wait for its end; if its process died, run `processpilot run resume`.",
         )
-    return state, step
+    current = state.current
+    if current is None:
+        raise RefusedError(f"every step of run {state.run_id} is done")
+    return current
 
 
-def _must_be_open(state: RunState) -> None:
+def must_be_open(state: RunState) -> None:
+    """Raise RefusedError for a run that has its verdict."""
     if state.is_finished:
         raise RefusedError(f"run {state.run_id} is finished: {state.verdict}")
 
 
-def _write(journal: Journal, state: RunState, kind: Kind, data: dict[str, JsonValue]) -> None:
-    expected = state.sequence + 1
-    journal.append(stream_of(state.run_id), kind, data, expected_sequence=expected)
+def _named(state: RunState, step_id: str) -> StepState:
+    step = state.step(step_id)
+    if step is None:
+        raise NotFoundError(f"run {state.run_id} has no step {step_id}")
+    if step.outcome is StepOutcome.RUNNING:
+        raise RefusedError(
+            f"step {step_id} of run {state.run_id} is running",
+            hint="Wait for its end; if its process died, run `processpilot run resume`.",
+        )
+    if step not in state.ready and not _has_trouble(step):
+        raise RefusedError(
+            f"step {step_id} of run {state.run_id} does not wait for anybody: {step.outcome}"
+        )
+    return step
+
+
+def _of(state: RunState, wait: AwaitPeople) -> StepState | None:
+    return None if wait.step_id is None else state.step(wait.step_id)
+
+
+def _has_trouble(step: StepState) -> bool:
+    trouble = (StepOutcome.FAILED, StepOutcome.UNKNOWN)
+    return step.outcome in trouble or step.undo in trouble
+
+
+def _judge(person: Person, step_id: str | None, comment: str | None, kind: Kind) -> StepState:
+    chosen: list[StepState] = []
+
+    def entry(state: RunState) -> Entry:
+        step = needs_approval(state, step_id)
+        assert step.spec.approval is not None
+        require_authority(person.team, state.roles, step.spec.approval, person.by)
+        chosen[:] = [step]
+        return kind, _on(step, person, comment)
+
+    _write(person, entry)
+    return chosen[0]
+
+
+def _on(step: StepState, person: Person, comment: str | None) -> dict[str, JsonValue]:
+    return {
+        "step": step.spec.id,
+        "by": person.by,
+        "role": step.spec.approval,
+        "comment": comment,
+    }
+
+
+def _need_reason(reason: str) -> None:
+    if not reason.strip():
+        raise UsageError("a step is skipped for a reason", hint="Give it with --reason TEXT.")
+
+
+def _write(person: Person, entry: Callable[[RunState], Entry]) -> RunState:
+    """Write what `entry` makes of the run; where somebody wrote first, it is judged anew."""
+    for left in reversed(range(_TRIES)):
+        state = read_run(person.journal, person.run_id)
+        must_be_open(state)
+        kind, data = entry(state)
+        try:
+            person.journal.append(
+                stream_of(state.run_id), kind, data, expected_sequence=state.sequence + 1
+            )
+        except LockedError:
+            if left == 0:
+                raise
+        else:
+            return state
+    raise AssertionError("unreachable")

@@ -1,46 +1,49 @@
 """The thin part that acts: asks `decide`, carries out, writes down.
 
 Whoever runs holds the lease; its epoch goes into every append, so a controller that lost it cannot
-write. A step is written down as started before it starts.
+write. A step is written down as started before it starts. Steps that do not depend on each other
+are carried out side by side, each in a thread (`hands`); only this one writes.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from processpilot.clock import Clock
-from processpilot.errors import (
-    LockedError,
-    NotFoundError,
-    ProcessPilotError,
-    UnavailableError,
-)
+from processpilot.errors import LockedError, ProcessPilotError, UnavailableError
 from processpilot.journal.event import Event, JsonValue
 from processpilot.journal.journal import Journal
 from processpilot.journal.lease import Lease
 from processpilot.runbook.action import (
     Action,
+    CannotTell,
+    GivenUpError,
     Happened,
-    NotHappened,
-    StepContext,
+    ProbeAnswer,
     StepFailedError,
 )
 from processpilot.runbook.decide import (
-    AwaitPeople,
-    Finish,
-    Finished,
+    GoOn,
     ProbeStep,
     RequestApproval,
+    RequestConfirmation,
     StartStep,
+    Task,
+    UndoStep,
     decide,
 )
-from processpilot.runbook.state import Kind, RunState, Verdict, fold, stream_of
-from processpilot.runbook.step import StepOutcome, StepSpec
+from processpilot.runbook.forecast import Durations, due_concerns
+from processpilot.runbook.hands import Ask, Done, Hands, Job, NotNeeded, never_asked
+from processpilot.runbook.history import read_run
+from processpilot.runbook.state import Kind, RunState, Verdict, apply, fold, stream_of
+from processpilot.runbook.step import GroupSpec, StepOutcome, StepSpec
 
+BY_PLAN = "the plan"
 _LONGEST_PAUSE_S = 10.0
+_TICK_S = 0.2
 
 
 class Observer(Protocol):
@@ -51,7 +54,7 @@ class Observer(Protocol):
         ...
 
     def on_progress(self, phase: str, done: int, total: int | None) -> None:
-        """Note how far the running step is, in bytes."""
+        """Note how far a running step is, in bytes."""
         ...
 
 
@@ -65,6 +68,19 @@ class RunRequest:
     plan_hash: str
     steps: Sequence[StepSpec]
     details: Mapping[str, JsonValue]
+    groups: Sequence[GroupSpec] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a runner works with besides the journal; `durations` are those of a scenario."""
+
+    actions: Mapping[str, Action]
+    conclude: Callable[[RunState], Verdict]
+    clock: Clock
+    observer: Observer
+    ask: Ask = never_asked
+    durations: Callable[[str], Durations] = field(default=lambda _scenario: {})
 
 
 def begin_run(journal: Journal, request: RunRequest) -> Event:
@@ -75,162 +91,222 @@ def begin_run(journal: Journal, request: RunRequest) -> Event:
         "trigger": request.trigger,
         "plan_hash": request.plan_hash,
         "steps": [step.to_json() for step in request.steps],
+        "groups": [group.to_json() for group in request.groups],
         "details": dict(request.details),
     }
     return journal.append(stream_of(request.run_id), Kind.RUN_BEGUN, data, expected_sequence=1)
 
 
-def read_run(journal: Journal, run_id: str) -> RunState:
-    """Return a run's state; NotFoundError when there is no such run."""
-    events = journal.read(stream_of(run_id))
-    if not events:
-        raise NotFoundError(
-            f"there is no run {run_id}", hint="Run `processpilot run list` to see the runs."
-        )
-    return fold(events)
-
-
-def run_ids(journal: Journal) -> tuple[str, ...]:
-    """Return every run's id, the one with the newest event first."""
-    return tuple(stream.removeprefix("run/") for stream in journal.streams("run/"))
-
-
 class Runner:
     """Carries out runs with the actions it is given."""
 
-    def __init__(
-        self,
-        journal: Journal,
-        actions: Mapping[str, Action],
-        conclude: Callable[[RunState], Verdict],
-        clock: Clock,
-        observer: Observer,
-    ) -> None:
+    def __init__(self, journal: Journal, around: Surroundings) -> None:
         self._journal = journal
-        self._actions = actions
-        self._conclude = conclude
-        self._clock = clock
-        self._observer = observer
+        self._around = around
+        self._durations: dict[str, Durations] = {}
 
     def advance(self, run_id: str, lease: Lease, stopping: Callable[[], bool]) -> RunState:
         """Carry a run on until it is finished, needs a person, or `stopping` says so."""
         state = read_run(self._journal, run_id)
-        if any(step.outcome is StepOutcome.RUNNING for step in state.steps):
-            state = self._write(state, lease, Kind.RUN_RESUMED, {"pid": os.getpid()})
-        while not stopping():
-            match decide(state):
-                case StartStep(step_id=step_id, attempt=attempt):
-                    self._pause_before(state, step_id)
-                    state = self._start(state, lease, step_id, attempt)
-                case ProbeStep(step_id=step_id):
-                    state = self._probe(state, lease, step_id)
-                case RequestApproval(step_id=step_id, role=role):
-                    data: dict[str, JsonValue] = {"step": step_id, "role": role}
-                    state = self._write(state, lease, Kind.APPROVAL_REQUESTED, data)
-                case Finish(verdict=verdict):
-                    found = verdict or self._conclude(state)
-                    state = self._write(state, lease, Kind.RUN_FINISHED, {"verdict": str(found)})
-                case AwaitPeople() | Finished():
-                    break
+        advance = _Advance(self._journal, self._around, lease, self._durations_of(state))
+        return advance.run(state, stopping)
+
+    def _durations_of(self, state: RunState) -> Durations:
+        if state.run_id not in self._durations:
+            self._durations[state.run_id] = self._around.durations(state.scenario)
+        return self._durations[state.run_id]
+
+
+class _Advance:
+    """One call of `advance`: its threads, and what rests until when."""
+
+    def __init__(
+        self, journal: Journal, around: Surroundings, lease: Lease, durations: Durations
+    ) -> None:
+        self._journal = journal
+        self._around = around
+        self._lease = lease
+        self._durations = durations
+        self._rests: dict[str, float] = {}
+
+    def run(self, state: RunState, stopping: Callable[[], bool]) -> RunState:
+        if state.running or any(step.undo is StepOutcome.RUNNING for step in state.steps):
+            state = self._write(state, Kind.RUN_RESUMED, {"pid": os.getpid()})
+        with Hands(self._around.actions, self._around.ask, self._around.observer) as hands:
+            while True:
+                state = self._caught_up(state)
+                state = self._warn(state)
+                hands.give_up(stopping() or state.aborted_by is not None)
+                if stopping():
+                    if not hands.busy:
+                        return state
+                elif (began := self._begin_one(state, hands)) is not None:
+                    state = began
+                    continue
+                if hands.busy:
+                    state = self._take(state, hands.wait(_TICK_S))
+                elif not self._rest(state):
+                    return state
+
+    def _begin_one(self, state: RunState, hands: Hands) -> RunState | None:
+        """Do one thing that can be done now and return the state then; None when there is none."""
+        found = decide(state)
+        if found.finish is not None:
+            if hands.busy:
+                return None
+            verdict = found.finish.verdict or self._around.conclude(state)
+            return self._write(state, Kind.RUN_FINISHED, {"verdict": str(verdict)})
+        for task in found.tasks:
+            if hands.works_on(task.step_id) or self._rests_still(state, task):
+                continue
+            return self._begin(state, task, hands)
+        return None
+
+    def _begin(self, state: RunState, task: Task, hands: Hands) -> RunState:
+        step_id = task.step_id
+        match task:
+            case RequestApproval(role=role):
+                data: dict[str, JsonValue] = {"step": step_id, "role": role}
+                return self._write(state, Kind.APPROVAL_REQUESTED, data)
+            case RequestConfirmation():
+                return self._write(state, Kind.CONFIRMATION_REQUESTED, {"step": step_id})
+            case GoOn(reason=reason):
+                data = {"step": step_id, "by": BY_PLAN, "reason": reason}
+                return self._write(state, Kind.STEP_SKIPPED, data)
+            case ProbeStep():
+                hands.begin(Job(step_id, "probe"), state)
+                return state
+            case UndoStep():
+                return self._start(state, Kind.UNDO_STARTED, Job(step_id, "undo"), hands)
+            case StartStep():
+                return self._start(state, Kind.STEP_STARTED, Job(step_id, "execute"), hands)
+
+    def _start(self, state: RunState, kind: Kind, job: Job, hands: Hands) -> RunState:
+        """Write down that it begins; only when that is written does it begin."""
+        step = state.step(job.step_id)
+        assert step is not None
+        data: dict[str, JsonValue] = {"step": job.step_id, "pid": os.getpid()}
+        if kind is Kind.STEP_STARTED:
+            data["attempt"] = step.attempt + 1
+        before = state.sequence
+        state = self._write(state, kind, data)
+        now = state.step(job.step_id)
+        running = now is not None and StepOutcome.RUNNING in (now.outcome, now.undo)
+        if state.sequence == before + 1 and running:
+            hands.begin(job, state)
         return state
 
-    def _pause_before(self, state: RunState, step_id: str) -> None:
+    def _rests_still(self, state: RunState, task: Task) -> bool:
         """Give the outside world time after a failure; a crash or a person needs none."""
-        step = state.step(step_id)
-        if step is not None and step.outcome is StepOutcome.FAILED:
-            self._clock.sleep(min(2.0 ** (step.attempt - 1), _LONGEST_PAUSE_S))
+        step = state.step(task.step_id)
+        if not isinstance(task, StartStep) or step is None:
+            return False
+        if step.outcome is not StepOutcome.FAILED:
+            return False
+        now = self._around.clock.monotonic()
+        pause_s = min(2.0 ** (step.attempt - 1), _LONGEST_PAUSE_S)
+        name = f"{task.step_id}#{step.attempt}"
+        return now < self._rests.setdefault(name, now + pause_s)
 
-    def _start(self, state: RunState, lease: Lease, step_id: str, attempt: int) -> RunState:
-        data: dict[str, JsonValue] = {"step": step_id, "attempt": attempt, "pid": os.getpid()}
-        state = self._write(state, lease, Kind.STEP_STARTED, data)
-        step = state.step(step_id)
-        if step is None or (step.outcome, step.attempt) != (StepOutcome.RUNNING, attempt):
+    def _rest(self, state: RunState) -> bool:
+        """Sleep until the first step may be tried again; False when none rests."""
+        if not any(isinstance(task, StartStep) for task in decide(state).tasks):
+            return False
+        now = self._around.clock.monotonic()
+        until = min((at for at in self._rests.values() if at > now), default=now)
+        self._around.clock.sleep(until - now)
+        self._rests = {name: 0.0 if at <= until else at for name, at in self._rests.items()}
+        return True
+
+    def _take(self, state: RunState, done: Done | None) -> RunState:
+        """Write down how a job ended."""
+        if done is None:
             return state
-        context = self._context(state, step_id)
-        try:
-            result = self._actions[context.spec.action].execute(context)
-        except ProcessPilotError as error:
-            return self._failed(state, lease, step_id, error)
-        except OSError as error:
-            return self._failed(state, lease, step_id, _outside(error))
-        return self._passed(state, lease, step_id, result, seen="carried out")
+        if isinstance(done.end, GivenUpError) and state.aborted_by is None:
+            return state  # The process ends; whoever resumes the run looks at the step first.
+        if isinstance(done.end, BaseException) and not isinstance(
+            done.end, ProcessPilotError | OSError
+        ):
+            raise done.end
+        match done.job.kind:
+            case "probe":
+                return self._probed(state, done)
+            case "undo":
+                return self._write(state, Kind.UNDO_FINISHED, _end_data(done))
+        return self._write(state, Kind.STEP_FINISHED, _end_data(done))
 
-    def _probe(self, state: RunState, lease: Lease, step_id: str) -> RunState:
-        context = self._context(state, step_id)
-        try:
-            answer = self._actions[context.spec.action].probe(context)
-        except ProcessPilotError as error:
-            return self._failed(state, lease, step_id, error)
-        except OSError as error:
-            return self._failed(state, lease, step_id, _outside(error))
-        if isinstance(answer, Happened):
-            return self._passed(state, lease, step_id, answer.result, seen="found done")
-        happened = False if isinstance(answer, NotHappened) else None
-        data: dict[str, JsonValue] = {"step": step_id, "happened": happened}
-        return self._write(state, lease, Kind.STEP_PROBED, data)
+    def _probed(self, state: RunState, done: Done) -> RunState:
+        answer = done.end
+        if isinstance(answer, ProbeAnswer) and not isinstance(answer, Happened):
+            happened = None if isinstance(answer, CannotTell) else False
+            data: dict[str, JsonValue] = {"step": done.job.step_id, "happened": happened}
+            return self._write(state, Kind.STEP_PROBED, data)
+        return self._write(state, Kind.STEP_FINISHED, _end_data(done))
 
-    def _context(self, state: RunState, step_id: str) -> StepContext:
-        step = state.step(step_id)
-        assert step is not None
-        return StepContext(state, step.spec, self._observer.on_progress)
+    def _warn(self, state: RunState) -> RunState:
+        now = self._around.clock.now()
+        for concern in [] if state.is_finished else due_concerns(state, now, self._durations):
+            data: dict[str, JsonValue] = {"warning": concern.name, "text": concern.text}
+            return self._write(state, Kind.RUN_WARNED, data)
+        return state
 
-    def _passed(
-        self,
-        state: RunState,
-        lease: Lease,
-        step_id: str,
-        result: Mapping[str, JsonValue],
-        *,
-        seen: str,
-    ) -> RunState:
-        data: dict[str, JsonValue] = {
-            "step": step_id,
-            "outcome": str(StepOutcome.PASSED),
-            "result": dict(result),
-            "seen": seen,
-        }
-        return self._write(state, lease, Kind.STEP_FINISHED, data)
+    def _caught_up(self, state: RunState) -> RunState:
+        """Return the state with what people wrote meanwhile."""
+        for event in self._journal.read(stream_of(state.run_id), after=state.sequence):
+            state = apply(state, event)
+        return state
 
-    def _failed(
-        self, state: RunState, lease: Lease, step_id: str, error: ProcessPilotError
-    ) -> RunState:
-        transient = isinstance(error, UnavailableError) and error.transient
-        data: dict[str, JsonValue] = {
-            "step": step_id,
-            "outcome": str(StepOutcome.FAILED),
-            "error": {
-                "code": error.code,
-                "message": error.message,
-                "hint": error.hint,
-                "transient": transient,
-            },
-        }
-        if isinstance(error, StepFailedError):
-            data["result"] = dict(error.result)
-        return self._write(state, lease, Kind.STEP_FINISHED, data)
-
-    def _write(
-        self, state: RunState, lease: Lease, kind: Kind, data: Mapping[str, JsonValue]
-    ) -> RunState:
+    def _write(self, state: RunState, kind: Kind, data: Mapping[str, JsonValue]) -> RunState:
         """Append one event and return the state now.
 
         When a person wrote first, only the end of a step is still written; everything else is to
         be decided anew on the state returned.
         """
         stream = stream_of(state.run_id)
-        expected = None if kind is Kind.STEP_FINISHED else state.sequence + 1
+        ends = kind in (Kind.STEP_FINISHED, Kind.STEP_PROBED, Kind.UNDO_FINISHED)
+        expected = None if ends else state.sequence + 1
         try:
             event = self._journal.append(
-                stream, kind, data, expected_sequence=expected, lease=lease
+                stream, kind, data, expected_sequence=expected, lease=self._lease
             )
         except LockedError:
             now = fold(self._journal.read(stream))
             if now.sequence == state.sequence:
                 raise
             return now
-        self._observer.on_event(event)
-        return fold(self._journal.read(stream))
+        self._around.observer.on_event(event)
+        return self._caught_up(state)
 
 
-def _outside(error: OSError) -> UnavailableError:
-    return UnavailableError(f"{error.filename or 'the system'}: {error.strerror}")
+def _end_data(done: Done) -> dict[str, JsonValue]:
+    """Return how a job ended in the form kept in the journal."""
+    step, end = done.job.step_id, done.end
+    passed: dict[str, JsonValue] = {"step": step, "outcome": str(StepOutcome.PASSED)}
+    match end:
+        case Happened(result=result):
+            return passed | {"result": dict(result), "seen": "found done"}
+        case NotNeeded(why=why):
+            outcome = str(StepOutcome.NOT_NEEDED)
+            return {"step": step, "outcome": outcome, "result": {"why": why}}
+        case ProcessPilotError() | OSError():
+            return {"step": step, "outcome": str(StepOutcome.FAILED)} | _error_data(end)
+        case Mapping():
+            return passed | {"result": dict(end), "seen": "carried out"}
+    raise AssertionError(f"a job ended with {end!r}")
+
+
+def _error_data(error: ProcessPilotError | OSError) -> dict[str, JsonValue]:
+    if isinstance(error, OSError):
+        error = UnavailableError(f"{error.filename or 'the system'}: {error.strerror}")
+    transient = isinstance(error, UnavailableError) and error.transient
+    data: dict[str, JsonValue] = {
+        "error": {
+            "code": error.code,
+            "message": error.message,
+            "hint": error.hint,
+            "transient": transient,
+        }
+    }
+    if isinstance(error, StepFailedError):
+        data["result"] = dict(error.result)
+    return data

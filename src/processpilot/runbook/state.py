@@ -1,20 +1,22 @@
 """A run's state, folded from its events. Pure; the journal is the only memory.
 
-Invariant: at most one step is running or unknown, and every step before it is settled. An event
-that would break this was not written by a runner, and folding refuses it.
+Invariant: a step that has begun has only settled steps before it (`after`). An event that would
+break this was not written by a runner, and folding refuses it. What one event does to one step is
+`transition`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
 from processpilot.errors import IntegrityError
 from processpilot.journal.event import Event
-from processpilot.runbook.step import StepError, StepOutcome, StepSpec, StepState
+from processpilot.runbook.step import GroupSpec, StepOutcome, StepSpec, StepState
+from processpilot.runbook.transition import after_event, closed, lost_sight_of
 
 
 class Kind(StrEnum):
@@ -23,14 +25,24 @@ class Kind(StrEnum):
     RUN_BEGUN = "run-begun"
     RUN_RESUMED = "run-resumed"
     RUN_FINISHED = "run-finished"
+    RUN_ACKNOWLEDGED = "run-acknowledged"
+    RUN_PAUSED = "run-paused"
+    RUN_CONTINUED = "run-continued"
+    RUN_WARNED = "run-warned"
+    ROLE_HANDED_OVER = "role-handed-over"
     STEP_STARTED = "step-started"
     STEP_FINISHED = "step-finished"
     STEP_PROBED = "step-probed"
     STEP_SKIPPED = "step-skipped"
+    STEP_ADDED = "step-added"
+    CONFIRMATION_REQUESTED = "confirmation-requested"
+    STEP_CONFIRMED = "step-confirmed"
     APPROVAL_REQUESTED = "approval-requested"
     APPROVAL_GIVEN = "approval-given"
     APPROVAL_REFUSED = "approval-refused"
     RETRY_REQUESTED = "retry-requested"
+    UNDO_STARTED = "undo-started"
+    UNDO_FINISHED = "undo-finished"
     ABORT_REQUESTED = "abort-requested"
 
 
@@ -46,7 +58,10 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RunState:
-    """A run as its events tell it; `sequence` is the newest event's."""
+    """A run as its events tell it; `sequence` is the newest event's.
+
+    `roles` says who holds a role since it was handed over, `warned` which warnings were given.
+    """
 
     run_id: str
     scenario: str
@@ -56,7 +71,14 @@ class RunState:
     details: Mapping[str, Any]
     steps: tuple[StepState, ...]
     sequence: int
+    groups: tuple[GroupSpec, ...] = ()
+    acknowledged_by: str | None = None
+    acknowledged_at: datetime | None = None
+    paused_by: str | None = None
     aborted_by: str | None = None
+    undoing: bool = False
+    roles: Mapping[str, str] = field(default_factory=dict)
+    warned: Mapping[str, str] = field(default_factory=dict)
     verdict: Verdict | None = None
     finished_at: datetime | None = None
 
@@ -69,6 +91,21 @@ class RunState:
     def current(self) -> StepState | None:
         """The first step that is not settled; None when all are."""
         return next((step for step in self.steps if not step.is_settled), None)
+
+    @property
+    def ready(self) -> tuple[StepState, ...]:
+        """The steps that are not settled, while all before them are."""
+        settled = {step.spec.id for step in self.steps if step.is_settled}
+        return tuple(
+            step
+            for step in self.steps
+            if not step.is_settled and settled.issuperset(step.spec.after)
+        )
+
+    @property
+    def running(self) -> tuple[StepState, ...]:
+        """The steps that somebody carries out now."""
+        return tuple(step for step in self.steps if step.outcome is StepOutcome.RUNNING)
 
     def step(self, step_id: str) -> StepState | None:
         """Return a step by its id."""
@@ -101,6 +138,7 @@ def _begin(event: Event) -> RunState:
     if event.kind != Kind.RUN_BEGUN:
         raise IntegrityError(f'{event.stream} begins with "{event.kind}"')
     data: Mapping[str, Any] = event.data
+    specs = in_order([StepSpec.from_json(step) for step in data["steps"]])
     return RunState(
         run_id=str(data["run_id"]),
         scenario=str(data["scenario"]),
@@ -108,9 +146,19 @@ def _begin(event: Event) -> RunState:
         plan_hash=str(data["plan_hash"]),
         begun_at=event.at,
         details=data.get("details") or {},
-        steps=tuple(StepState(StepSpec.from_json(step)) for step in data["steps"]),
+        steps=tuple(StepState(spec) for spec in specs),
         sequence=event.sequence,
+        groups=tuple(GroupSpec(**group) for group in data.get("groups", ())),
     )
+
+
+def in_order(specs: Sequence[StepSpec]) -> list[StepSpec]:
+    """Return the steps; where none names another, each comes after the one before it."""
+    if any(spec.after or spec.groups for spec in specs):
+        return list(specs)
+    return [
+        replace(spec, after=() if n == 0 else (specs[n - 1].id,)) for n, spec in enumerate(specs)
+    ]
 
 
 def apply(state: RunState, event: Event) -> RunState:
@@ -128,99 +176,81 @@ def _apply(state: RunState, event: Event) -> RunState:
     data: Mapping[str, Any] = event.data
     match event.kind:
         case Kind.RUN_RESUMED:
-            steps = tuple(_lose_sight(step) for step in state.steps)
-            return replace(state, steps=steps)
+            return replace(state, steps=tuple(lost_sight_of(step) for step in state.steps))
+        case Kind.RUN_ACKNOWLEDGED:
+            by = str(data["by"])
+            return replace(state, acknowledged_by=by, acknowledged_at=event.at)
+        case Kind.RUN_PAUSED:
+            return replace(state, paused_by=str(data["by"]))
+        case Kind.RUN_CONTINUED:
+            return replace(state, paused_by=None)
+        case Kind.RUN_WARNED:
+            warned = {**state.warned, str(data["warning"]): str(data["text"])}
+            return replace(state, warned=warned)
+        case Kind.ROLE_HANDED_OVER:
+            return replace(state, roles={**state.roles, str(data["role"]): str(data["to"])})
         case Kind.ABORT_REQUESTED:
-            return replace(state, aborted_by=str(data["by"]))
+            undoing = bool(data.get("undo", False))
+            return replace(state, aborted_by=str(data["by"]), undoing=undoing)
+        case Kind.STEP_ADDED:
+            return _with_added(state, event)
         case Kind.RUN_FINISHED:
-            steps = tuple(_close(step) for step in state.steps)
-            verdict = Verdict(str(data["verdict"]))
-            if not _may_end(state, verdict):
-                raise _impossible(state, event, f"the steps contradict {verdict}")
-            return replace(state, steps=steps, verdict=verdict, finished_at=event.at)
-    current = state.current
-    if current is None or current.spec.id != data.get("step"):
-        raise _impossible(state, event, f"its step is {data.get('step')}")
-    changed = _apply_to_step(current, event)
+            return _finished(state, event)
+    return _with_step(state, event)
+
+
+def _with_step(state: RunState, event: Event) -> RunState:
+    step = state.step(str(event.data.get("step")))
+    if step is None:
+        raise _impossible(state, event, f"there is no step {event.data.get('step')}")
+    if not step.is_settled and step not in state.ready:
+        raise _impossible(state, event, f"steps before {step.spec.id} are not settled")
+    changed = after_event(step, event)
     if changed is None:
-        raise _impossible(state, event, f"step {current.spec.id} is {current.outcome}")
-    steps = tuple(changed if step is current else step for step in state.steps)
+        raise _impossible(state, event, f"step {step.spec.id} is {step.outcome}")
+    steps = tuple(changed if one is step else one for one in state.steps)
     return replace(state, steps=steps)
+
+
+def _with_added(state: RunState, event: Event) -> RunState:
+    """Put a step in: right behind the ones it comes after, before all that have not begun."""
+    data: Mapping[str, Any] = event.data
+    spec = StepSpec.from_json(data["spec"])
+    if state.step(spec.id) is not None or any(state.step(one) is None for one in spec.after):
+        raise _impossible(state, event, f"step {spec.id} does not fit in")
+    added = StepState(spec, added_by=str(data["by"]))
+    place = 1 + max(
+        (n for n, one in enumerate(state.steps) if one.spec.id in spec.after or one.begin_at),
+        default=-1,
+    )
+    steps = list(state.steps)
+    for n, step in enumerate(steps):
+        begun = step.begin_at is not None or step.is_settled or step.attempt > 0
+        follows = not spec.after or {*step.spec.after} & {*spec.after}
+        if not begun and follows:
+            steps[n] = replace(step, spec=replace(step.spec, after=(*step.spec.after, spec.id)))
+    return replace(state, steps=(*steps[:place], added, *steps[place:]))
+
+
+def _finished(state: RunState, event: Event) -> RunState:
+    verdict = Verdict(str(event.data["verdict"]))
+    steps = tuple(closed(step) for step in state.steps)
+    if not _may_end(state, verdict):
+        raise _impossible(state, event, f"the steps contradict {verdict}")
+    return replace(state, steps=steps, verdict=verdict, finished_at=event.at)
 
 
 def _may_end(state: RunState, verdict: Verdict) -> bool:
     """Whether the steps allow a verdict: not run is never green, and neither is given up."""
     match verdict:
         case Verdict.PASSED:
-            passed = all(step.outcome is StepOutcome.PASSED for step in state.steps)
-            return passed and state.aborted_by is None
+            good = (StepOutcome.PASSED, StepOutcome.NOT_NEEDED)
+            return all(step.outcome in good for step in state.steps) and state.aborted_by is None
         case Verdict.MISSED:
             return state.current is None and state.aborted_by is None
         case Verdict.ABORTED:
             return state.aborted_by is not None
     return True
-
-
-def _apply_to_step(step: StepState, event: Event) -> StepState | None:
-    """Return the step after an event, or None when the event cannot follow."""
-    data: Mapping[str, Any] = event.data
-    at_rest = step.outcome in (StepOutcome.WAITING, StepOutcome.FAILED, StepOutcome.UNKNOWN)
-    match event.kind:
-        case Kind.STEP_STARTED if at_rest and int(data["attempt"]) == step.attempt + 1:
-            return replace(
-                step,
-                outcome=StepOutcome.RUNNING,
-                attempt=step.attempt + 1,
-                error=None,
-                end_at=None,
-                probed=False,
-                begin_at=step.begin_at or event.at,
-            )
-        case Kind.STEP_FINISHED if step.outcome in (StepOutcome.RUNNING, StepOutcome.UNKNOWN):
-            outcome = StepOutcome(str(data["outcome"]))
-            if outcome not in (StepOutcome.PASSED, StepOutcome.FAILED):
-                return None
-            error = _error(data.get("error"))
-            return replace(
-                step, outcome=outcome, result=data.get("result"), error=error, end_at=event.at
-            )
-        case Kind.STEP_PROBED if step.outcome is StepOutcome.UNKNOWN:
-            if data["happened"] is False:
-                return replace(step, outcome=StepOutcome.WAITING, probed=True)
-            return replace(step, probed=True)
-        case Kind.STEP_SKIPPED if at_rest:
-            return replace(
-                step, outcome=StepOutcome.SKIPPED, reason=str(data["reason"]), end_at=event.at
-            )
-        case Kind.RETRY_REQUESTED if step.outcome in (StepOutcome.FAILED, StepOutcome.UNKNOWN):
-            return replace(step, outcome=StepOutcome.WAITING, refused_by=None)
-        case Kind.APPROVAL_REQUESTED if step.outcome is StepOutcome.WAITING:
-            return replace(step, asked=True)
-        case Kind.APPROVAL_GIVEN if at_rest:
-            return replace(step, approved_by=str(data["by"]), refused_by=None)
-        case Kind.APPROVAL_REFUSED if at_rest:
-            return replace(step, refused_by=str(data["by"]), approved_by=None)
-    return None
-
-
-def _lose_sight(step: StepState) -> StepState:
-    if step.outcome is not StepOutcome.RUNNING:
-        return step
-    return replace(step, outcome=StepOutcome.UNKNOWN, probed=False)
-
-
-def _close(step: StepState) -> StepState:
-    if step.outcome is StepOutcome.WAITING and step.attempt == 0:
-        return replace(step, outcome=StepOutcome.NOT_RUN)
-    return step
-
-
-def _error(data: Mapping[str, Any] | None) -> StepError | None:
-    if data is None:
-        return None
-    return StepError(
-        str(data["code"]), str(data["message"]), data.get("hint"), bool(data.get("transient"))
-    )
 
 
 def _impossible(state: RunState, event: Event, why: str) -> IntegrityError:

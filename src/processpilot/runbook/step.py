@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -25,6 +25,10 @@ class StepOutcome(StrEnum):
     NOT_NEEDED = "not-needed"
     UNKNOWN = "unknown"
     NOT_RUN = "not-run"
+
+
+SETTLED = (StepOutcome.PASSED, StepOutcome.SKIPPED, StepOutcome.NOT_NEEDED)
+MANUAL = "manual"
 
 
 class OnFailure(StrEnum):
@@ -96,6 +100,10 @@ class GroupSpec:
     parallel: bool = False
     timebox_s: float | None = None
 
+    def to_json(self) -> dict[str, JsonValue]:
+        """Return the form kept in the journal."""
+        return asdict(self)
+
 
 @dataclass(frozen=True, slots=True)
 class StepError:
@@ -111,8 +119,9 @@ class StepError:
 class StepState:
     """A step of a run: its newest attempt, and what came of it.
 
-    `begin_at` is when the first attempt began, `end_at` when the last one ended. `probed` is True
-    once the step's own probe was asked about an attempt nobody saw the end of.
+    `begin_at` is when the first attempt began, or people were asked to do it; `end_at` when the
+    last one ended. `probed` is True once the step's own probe was asked about an attempt nobody saw
+    the end of. `undo` is what became of its undo, None while nobody undid it.
     """
 
     spec: StepSpec
@@ -123,15 +132,25 @@ class StepState:
     begin_at: datetime | None = None
     end_at: datetime | None = None
     asked: bool = False
+    told: bool = False
     approved_by: str | None = None
     refused_by: str | None = None
+    confirmed_by: str | None = None
     probed: bool = False
     reason: str | None = None
+    undo: StepOutcome | None = None
+    undo_error: StepError | None = None
+    added_by: str | None = None
 
     @property
     def is_settled(self) -> bool:
-        """Whether the run may go on to the next step."""
-        return self.outcome in (StepOutcome.PASSED, StepOutcome.SKIPPED)
+        """Whether the run may go on to the steps after it."""
+        return self.outcome in SETTLED
+
+    @property
+    def is_manual(self) -> bool:
+        """Whether people do it."""
+        return self.spec.action == MANUAL
 
     @property
     def duration_s(self) -> float | None:

@@ -1,13 +1,31 @@
-"""What carries out the runs of a plan, with the built-in actions."""
+"""What carries out the runs of a plan: every action, and the plan that a run keeps to."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from processpilot.checks.condition import Asker
 from processpilot.evidence.report import conclude
+from processpilot.plan.condition import condition_from_json
+from processpilot.plan.load import parse_plan
 from processpilot.recovery.actions import built_in_actions
 from processpilot.recovery.ground import Ground, Stream
-from processpilot.runbook.runner import Observer, Runner
+from processpilot.runbook.history import measured_durations
+from processpilot.runbook.runner import Observer, Runner, Surroundings
+from processpilot.runbook.state import RunState
+from processpilot.runbook.step import Settings
+from processpilot.steps.actions import general_actions
+from processpilot.steps.ground import StepGround
 from processpilot.wiring.drivers import driver_for
 from processpilot.wiring.wired import Wired
+
+
+def pinned(wired: Wired, state: RunState) -> Wired:
+    """Return the plan that a run began with, opened; edits since then do not concern it."""
+    if state.plan_hash == wired.loaded.hash:
+        return wired
+    loaded = parse_plan(str(state.details["plan"]), wired.loaded.path)
+    return replace(wired, loaded=loaded)
 
 
 def runner_of(wired: Wired, stream: Stream, observer: Observer) -> Runner:
@@ -22,4 +40,29 @@ def runner_of(wired: Wired, stream: Stream, observer: Observer) -> Runner:
         wired.clock,
         wired.tag,
     )
-    return Runner(wired.journal, built_in_actions(ground), conclude, wired.clock, observer)
+    around = Surroundings(
+        {**general_actions(steps_of(wired)), **built_in_actions(ground)},
+        conclude,
+        wired.clock,
+        observer,
+        lambda question: ask(wired, question),
+        lambda scenario: measured_durations(wired.journal, scenario),
+    )
+    return Runner(wired.journal, around)
+
+
+def steps_of(wired: Wired) -> StepGround:
+    """Return what the general step kinds work with."""
+    return StepGround(
+        wired.loaded,
+        wired.address,
+        wired.prober,
+        lambda component: driver_for(component, wired.loaded),
+        wired.clock,
+        lambda run_id: wired.reports_dir(run_id) / "outputs",
+    )
+
+
+def ask(wired: Wired, question: Settings) -> str | None:
+    """Return None when a condition in the journal's form holds, otherwise why not."""
+    return Asker(wired.prober, wired.loaded).ask(condition_from_json(question))

@@ -22,7 +22,9 @@ from processpilot.journal.journal import Journal
 from processpilot.journal.lease import Lease, acquire_lease
 from processpilot.runbook import people
 from processpilot.runbook.action import CannotTell, StepFailedError
-from processpilot.runbook.runner import Runner, begin_run, read_run, run_ids
+from processpilot.runbook.history import read_run, run_ids
+from processpilot.runbook.runner import Runner, Surroundings, begin_run
+from processpilot.runbook.people import Person
 from processpilot.runbook.state import Kind, RunState, Verdict, stream_of
 from processpilot.runbook.step import StepOutcome, StepSpec
 
@@ -46,8 +48,8 @@ class Bench:
 
     def advance(self, stopping: Callable[[], bool] = lambda: False) -> RunState:
         actions = dict.fromkeys("abcdefgh", self.step)
-        runner = Runner(self.journal, actions, lambda _: self.verdict, self.clock, self.observer)
-        return runner.advance(RUN, self.lease, stopping)
+        around = Surroundings(actions, lambda _: self.verdict, self.clock, self.observer)
+        return Runner(self.journal, around).advance(RUN, self.lease, stopping)
 
     def events(self) -> list[str]:
         """Return the kinds of event after the first."""
@@ -199,7 +201,7 @@ def test_what_the_probe_cannot_tell_waits_for_a_person(bench: Bench, tmp_path: P
     assert bench.advance().steps[0].outcome is StepOutcome.UNKNOWN
     assert bench.advance().steps[0].outcome is StepOutcome.UNKNOWN
     assert (times(tmp_path, "probed", "a"), times(tmp_path, "effects", "a")) == (1, 0)
-    people.retry(bench.journal, RUN, by="tester")
+    people.retry(Person(bench.journal, RUN, "tester"), None)
     assert bench.advance().verdict is Verdict.PASSED
 
 
@@ -235,7 +237,7 @@ def test_an_abort_during_a_step_keeps_its_end(bench: Bench, tmp_path: Path) -> N
     """The step's result is still written, and nothing is begun after it."""
     bench.begin(steps(2))
     bench.step.point = lambda here: (
-        people.abort(bench.journal, RUN, by="tester", reason="enough") and None
+        people.abort(Person(bench.journal, RUN, "tester"), reason="enough") and None
         if here == "after a"
         else None
     )
@@ -264,7 +266,7 @@ def test_a_step_waits_for_its_approval(bench: Bench, tmp_path: Path) -> None:
     assert bench.advance().steps[0].asked
     assert bench.events() == ["approval-requested"]
     assert times(tmp_path, "effects", "a") == 0
-    people.approve(bench.journal, RUN, by="tester", comment=None)
+    people.approve(Person(bench.journal, RUN, "tester"), None, None)
     assert bench.advance().verdict is Verdict.PASSED
 
 
