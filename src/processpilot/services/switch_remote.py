@@ -1,0 +1,147 @@
+"""The mechanisms of switches that lie in a database or behind an HTTP address.
+
+Secrets in a request's body are references that are read here; neither they nor what follows the
+path of an address are ever shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+import psycopg
+
+from processpilot.errors import RefusedError, UnavailableError
+from processpilot.plan.probe import HttpRequest
+from processpilot.plan.secrets import read_secret
+from processpilot.plan.switch import SwitchHttp, SwitchSql
+from processpilot.postgres.connection import ServerAddress
+
+HTTP_TIMEOUT_S = 30.0
+ANSWER_BYTES = 1 << 20
+SHOWN_BYTES = 60
+
+_WORDS = {"true": True, "t": True, "on": True, "1": True} | {
+    "false": False,
+    "f": False,
+    "off": False,
+    "0": False,
+}
+
+
+class SqlMechanism:
+    """Two statements, and a query whose first value is true while it is on."""
+
+    def __init__(self, spec: SwitchSql, address: ServerAddress) -> None:
+        self.name = f"in {address.shown}"
+        self._spec = spec
+        self._address = address
+
+    def ask(self) -> bool | None:
+        """Return the query's first value, asked read-only; UnavailableError when it is no truth."""
+        if self._spec.status is None:
+            return None
+        with self._transaction(read_only=True) as connection:
+            row = connection.execute(self._spec.status.encode()).fetchone()
+        value = None if row is None else row[0]
+        truth = _WORDS.get(str(value).lower())
+        if truth is None:
+            raise UnavailableError(
+                f"the status of switch {self.name} is {str(value)[:SHOWN_BYTES]!r},"
+                " neither true nor false",
+                hint="Correct the switch's `status` in the plan: its first value is to be boolean.",
+            )
+        return truth
+
+    def put(self, on: bool) -> None:
+        """Execute the statement for it in a transaction; on return it is committed."""
+        statement = self._spec.on if on else self._spec.off
+        with self._transaction(read_only=False) as connection:
+            connection.execute(statement.encode())
+
+    @contextmanager
+    def _transaction(self, *, read_only: bool) -> Iterator[psycopg.Connection]:
+        with self._address.session() as connection:
+            connection.read_only = read_only
+            try:
+                with connection.transaction():
+                    yield connection
+            except psycopg.errors.InsufficientPrivilege as error:
+                raise RefusedError(
+                    f"{self._address.shown} denies switch {self.name}:"
+                    f" {error.diag.message_primary}",
+                    hint="Grant the plan's database account what the switch's statements need.",
+                ) from error
+
+
+class HttpMechanism:
+    """Two requests, and one that is answered as expected while it is on."""
+
+    def __init__(self, spec: SwitchHttp, base: Path) -> None:
+        self.name = f"at {_shown(spec.on.url)}"
+        self._spec = spec
+        self._base = base
+
+    def ask(self) -> bool | None:
+        """Return whether the answer is as expected; any other answer means off."""
+        if self._spec.status is None:
+            return None
+        return self._difference(self._spec.status) is None
+
+    def put(self, on: bool) -> None:
+        """Send the request for it, which must be answered as expected."""
+        request = self._spec.on if on else self._spec.off
+        difference = self._difference(request)
+        if difference is not None:
+            raise UnavailableError(
+                f"switch {self.name}: {request.method} {_shown(request.url)} {difference}",
+                hint="Check the switch's request in the plan, and what the address answers.",
+            )
+
+    def _difference(self, request: HttpRequest) -> str | None:
+        """Return how the answer differs from what is expected; redirects are not followed."""
+        body = request.json_body and {
+            key: read_secret(value, self._base).text
+            if value.startswith(("file:", "env:"))
+            else value
+            for key, value in request.json_body.items()
+        }
+        try:
+            with (
+                httpx.Client(timeout=HTTP_TIMEOUT_S, trust_env=False) as client,
+                client.stream(request.method, request.url, json=body) as answer,
+            ):
+                text = _beginning(answer) if request.contains is not None else ""
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise UnavailableError(
+                f"switch {self.name}: {_shown(request.url)} does not answer:"
+                f" {type(error).__name__}",
+                hint="Check that the address is right and that its server runs.",
+                transient=True,
+            ) from error
+        if answer.status_code != request.status:
+            return f"answered {answer.status_code}, expected {request.status}"
+        if request.contains is not None and request.contains not in text:
+            return f'answered without "{request.contains}"'
+        return None
+
+
+def _beginning(answer: httpx.Response) -> str:
+    body = bytearray()
+    for part in answer.iter_bytes():
+        body += part
+        if len(body) > ANSWER_BYTES:
+            break
+    return body.decode(answer.encoding or "utf-8", errors="replace")
+
+
+def _shown(url: str) -> str:
+    """Return the address without login, query and fragment, which may hold a token."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "an address that cannot be read"
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
