@@ -133,7 +133,8 @@ class _Statement:
 def only_reads(query: str) -> bool:
     """Whether a statement surely changes nothing: one question without calls of unknown functions.
 
-    Refuses in doubt: a function may do anything, and so may a second statement.
+    Refuses in doubt: a function may do anything, and so may a second statement. One that a view
+    hides is not seen.
     """
     bare = re.sub(r"'(?:[^']|'')*'|--[^\n]*|/\*.*?\*/", " ", query, flags=re.DOTALL)
     bare = bare.strip().rstrip(";").lower()
