@@ -1,13 +1,15 @@
 """The plans we write ourselves: for any database (`init`), and for the application ProcessPilot.
 
-Both carry the scenario "database-failure". The second has the five components, objectives and
-roles of the disaster recovery runbook this product started from.
+Both carry the scenario "database-failure". The second has the five components, objectives, roles
+and checklist of the disaster recovery runbook this product started from, "application-failure" and
+"complete-failure".
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -36,14 +38,36 @@ class Basics:
 
 
 @dataclass(frozen=True, slots=True)
+class FrontPlaces:
+    """nginx in front of the application: its address, and the file that closes it."""
+
+    url: str
+    maintenance_file: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReleasePlaces:
+    """The git work tree of the application's releases, and what its build and migration need."""
+
+    folder: str
+    python: str
+    database_url_file: str
+
+
+@dataclass(frozen=True, slots=True)
 class ApplicationPlaces:
-    """Where the application ProcessPilot runs: its address, its supervisor, the load's ledger."""
+    """Where the application ProcessPilot runs: its address, its supervisor, the load's ledger.
+
+    Without `front` the application serves its page itself; only with it, releases are changed.
+    """
 
     url: str
     supervisor: str
     password: str
     ledger: str | None = None
     probe_every: str = "2s"
+    front: FrontPlaces | None = None
+    releases: ReleasePlaces | None = None
 
 
 def starter_plan(basics: Basics) -> str:
@@ -66,32 +90,60 @@ def starter_plan(basics: Basics) -> str:
 
 def application_plan(basics: Basics, places: ApplicationPlaces) -> str:
     """Return the text of the plan for the application ProcessPilot."""
+    text = "".join(_resource(name) for name in _application_parts(places))
+    basics_text = _basics_text(basics)
+    return _resource("head.yaml") + basics_text + _fill(text, _values(places))
+
+
+def _application_parts(places: ApplicationPlaces) -> Iterator[str]:
+    """Yield the resources of the plan in their order; each continues the one before."""
+    has_releases = places.front is not None and places.releases is not None
+    yield "components.yaml"
+    if has_releases:
+        yield "release.yaml"
+    yield "frontend.yaml" if places.front is None else "frontend-nginx.yaml"
+    yield from ("workers.yaml", "switches.yaml")
+    if places.front is not None:
+        yield "maintenance.yaml"
+    yield from ("team.yaml", "people.yaml", "database-failure.yaml", "application-failure.yaml")
+    if places.front is not None:
+        yield "application-frontend.yaml"
+    yield "application-restart.yaml"
+    if has_releases:
+        yield "application-rollback.yaml"
+    yield from ("application-end.yaml", "validation.yaml")
+    if places.ledger is not None:
+        yield "ledger.yaml"
+
+
+def _values(places: ApplicationPlaces) -> Mapping[str, str]:
+    front, releases = places.front, places.releases
     values = {
         "url": places.url,
+        "front": places.url if front is None else front.url,
+        "seen": "frontend.page" if front is None else "frontend.gateway",
         "supervisor": places.supervisor,
         "password": places.password,
         "every": places.probe_every,
     }
-    text = "".join(
-        (
-            _resource("head.yaml"),
-            _basics_text(basics),
-            _fill(_resource("components.yaml"), values),
-            _resource("team.yaml"),
-            _resource("database-failure.yaml"),
-            _fill(_resource("validation.yaml"), values),
-        )
-    )
+    if front is not None:
+        values["maintenance"] = front.maintenance_file
+    if releases is not None:
+        values["folder"] = releases.folder
+        values["python"] = releases.python
+        values["database-url-file"] = releases.database_url_file
     if places.ledger is not None:
-        text += _fill(_resource("ledger.yaml"), {"ledger": places.ledger})
-    return text
+        values["ledger"] = places.ledger
+    return values
 
 
 def _fill(text: str, values: Mapping[str, str]) -> str:
-    """Replace every <name> by its value, quoted as YAML."""
-    for name, value in values.items():
-        text = text.replace(f'"<{name}>', f'"{_inner(value)}')
-    return text
+    """Replace every <name> by its value, quoted as YAML; what a value contains is left alone."""
+
+    def value_of(found: re.Match[str]) -> str:
+        return '"' + _inner(values[found[1]])
+
+    return re.sub(r'"<([a-z-]+)>', value_of, text)
 
 
 def _inner(value: str) -> str:
