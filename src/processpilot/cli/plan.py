@@ -19,7 +19,10 @@ SUBCOMMANDS = {
     "import": ("plan_import", "import_runbook"),
     "accept": ("plan_import", "accept"),
     "check": ("plan_check", "check"),
+    "show": ("plan_views", "show"),
+    "diff": ("plan_views", "diff"),
     "schema": ("plan_views", "schema"),
+    "book": ("plan_views", "book"),
 }
 _HELP = {"help_option_names": ["-h", "--help"]}
 
