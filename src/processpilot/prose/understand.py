@@ -1,0 +1,381 @@
+"""From the outline to the parts of a plan: each section goes to the reader of its topic.
+
+Two passes: who and what first, then everything that refers to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+from processpilot.prose.draft import Claim, Fields, Many, understood
+from processpilot.prose.known import Known
+from processpilot.prose.objectives import Objectives
+from processpilot.prose.outline import (
+    Block,
+    Code,
+    Items,
+    Line,
+    Outline,
+    Paragraph,
+    Section,
+    Table,
+    block_lines,
+)
+from processpilot.prose.outside import (
+    Outside,
+    checklist_items,
+    drill_line,
+    drill_node,
+    every,
+    ticked_lines,
+)
+from processpilot.prose.people import People, escalation, level_lines
+from processpilot.prose.procedures import procedure_node, provider_node
+from processpilot.prose.scenarios import read_scenario, scenario_node
+from processpilot.prose.shell import SHELLS
+from processpilot.prose.spans import find_window
+from processpilot.prose.tables import columns
+from processpilot.prose.topics import Topic, topic_of
+from processpilot.prose.words import bare
+
+
+@dataclass
+class Found:
+    """Everything the first pass found; sections that refer to it wait here for the second."""
+
+    title: str = ""
+    objectives: Objectives = field(default_factory=Objectives)
+    people: People = field(default_factory=People)
+    outside: Outside = field(default_factory=Outside)
+    levels: list[tuple[str, int]] = field(default_factory=list)
+    scenarios: list[Section] = field(default_factory=list)
+    providers: list[Section] = field(default_factory=list)
+    procedures: list[Section] = field(default_factory=list)
+    drills: list[tuple[Section, float | None]] = field(default_factory=list)
+    checklist: list[Block] = field(default_factory=list)
+    loose: list[Section] = field(default_factory=list)
+    heads: dict[str, list[Claim]] = field(default_factory=dict)
+    unused: list[Claim] = field(default_factory=list)
+
+    def head(self, topic: Topic, claims: Sequence[Claim]) -> None:
+        """Remember what frames a part of the plan: headings, heads of tables."""
+        key = "team.roles" if topic is Topic.CONTACTS else topic.value
+        self.heads.setdefault(key, []).extend(claims)
+
+
+def find_parts(outline: Outline) -> Found:
+    """Return what the document is made of."""
+    found = Found()
+    top = outline.root
+    if len(top.sections) == 1 and top.sections[0].level <= 2 and not _is_scenario(top.sections[0]):
+        top = top.sections[0]
+        found.title = bare(top.heading)
+        if top.title is not None:
+            found.heads.setdefault("name", []).extend(
+                understood("the document's title", top.title.number)
+            )
+    elif top.sections and top.sections[0].level == 1:
+        found.title = bare(top.sections[0].heading)
+    blocks = (*outline.root.blocks, *top.blocks) if top is not outline.root else top.blocks
+    _Sorter(found).blocks(blocks, Topic.NOTHING, "")
+    for section in top.sections:
+        _Sorter(found).section(section, Topic.NOTHING)
+    _single_scenario(found, top)
+    found.people.settle_contacts()
+    return found
+
+
+def _is_scenario(section: Section) -> bool:
+    """Say whether the only section of a document is itself the disaster."""
+    return topic_of(section.heading) is Topic.SCENARIO and not section.sections
+
+
+def _single_scenario(found: Found, top: Section) -> None:
+    """Take the whole document as one scenario where symptoms and steps stand right under it."""
+    if not found.loose:
+        return
+    title = top.title or found.loose[0].title
+    found.scenarios.append(Section(title, 1, (), tuple(found.loose)))
+
+
+class _Sorter:
+    """Gives sections and blocks to the readers of their topics."""
+
+    def __init__(self, found: Found) -> None:
+        self._found = found
+
+    def section(self, section: Section, above: Topic, every_s: float | None = None) -> None:
+        found, topic = self._found, topic_of(section.heading, above)
+        assert section.title is not None
+        mark = understood(_SAYS.get(topic, "a heading"), section.title.number)
+        match topic:
+            case Topic.SCENARIO:
+                found.scenarios.append(section)
+                return
+            case Topic.SYMPTOMS | Topic.STEPS:
+                found.loose.append(section)
+                return
+            case Topic.PROVIDERS | Topic.PROCEDURES if not section.sections:
+                waiting = found.providers if topic is Topic.PROVIDERS else found.procedures
+                waiting.append(section)
+                return
+            case Topic.DRILLS:
+                self._drills(section, every(section.heading) or every_s)
+                return
+            case Topic.TEAM if above is Topic.TEAM and not section.sections:
+                if found.people.read_section(section):
+                    return
+            case Topic.FOLLOW_UPS if found.outside.read_follow_up(section):
+                for inner in section.sections:
+                    self.section(inner, topic)
+                return
+            case Topic.NOTHING if self._is_procedure(section):
+                found.procedures.append(replace(section, sections=()))
+                for inner in section.sections:
+                    self.section(inner, topic)
+                return
+        if topic is not Topic.NOTHING:
+            found.head(topic, mark)
+        self.blocks(section.blocks, topic, bare(section.heading), section)
+        for inner in section.sections:
+            self.section(inner, topic, every_s)
+
+    def _is_procedure(self, section: Section) -> bool:
+        """Say whether a section about nothing known holds commands."""
+        return any(isinstance(b, Code) and b.language in SHELLS for b in section.blocks) or any(
+            isinstance(b, Items) and any(isinstance(c, Code) for i in b.items for c in i.blocks)
+            for b in section.blocks
+        )
+
+    def _drills(self, section: Section, every_s: float | None) -> None:
+        found = self._found
+        assert section.title is not None
+        inner = [s for s in section.sections if topic_of(s.heading, Topic.DRILLS) is Topic.DRILLS]
+        others = [s for s in section.sections if s not in inner]
+        lists = [b for b in section.blocks if isinstance(b, Items | Table)]
+        if inner or others or (lists and all(_says_when(b) for b in lists)):
+            found.head(Topic.DRILLS, understood("the drills", section.title.number))
+            for block in section.blocks:
+                if ticked_lines(block):
+                    found.checklist.append(block)
+                elif isinstance(block, Items | Table):
+                    found.drills.append((Section(section.title, 0, (block,)), every_s))
+            for deeper in (*inner, *others):
+                self.section(deeper, Topic.DRILLS, every_s)
+        else:
+            found.drills.append((section, every_s))
+
+    def blocks(
+        self, blocks: Sequence[Block], topic: Topic, about: str, section: Section | None = None
+    ) -> None:
+        """Give each block to the reader of the topic; tables also by what their heads say."""
+        found = self._found
+        for block in blocks:
+            if isinstance(block, Table) and (claims := found.objectives.read_table(block)):
+                found.head(Topic.OBJECTIVES, claims)
+            elif isinstance(block, Table) and _is_team(block) and topic is not Topic.VENDORS:
+                found.head(Topic.TEAM, found.people.read_table(block))
+            elif reader := self._reader(topic):
+                found.head(topic, reader([block]))
+            elif topic is Topic.ESCALATION:
+                found.levels += level_lines(Section(None, 0, (block,)))
+                if isinstance(block, Table):
+                    head = (block.head.number, block.rule)
+                    found.head(topic, understood("the head of a table of levels", *head))
+            elif topic is Topic.CHECKLIST:
+                self._checklist(block)
+            elif topic is Topic.SCENARIOS:
+                self._listed_scenarios(block)
+            elif topic in (Topic.OBJECTIVES, Topic.NOTHING):
+                name = about if topic is Topic.OBJECTIVES and _is_name(about) else ""
+                found.objectives.read_prose(Section(None, 0, (block,)), name)
+                if ticked_lines(block):
+                    found.checklist.append(block)
+        if topic is Topic.ESCALATION and section is not None and section.title is not None:
+            if find_window(section.heading):
+                words = [line.text for b in section.blocks for line in _lines_of(b)]
+                found.levels = [level for level in found.levels if level[0] not in words]
+                text = ": ".join([section.heading, *words])
+                found.levels.append((text, section.title.number))
+                found.head(topic, understood("an escalation level", *_numbers(section)))
+
+    def _reader(self, topic: Topic) -> Callable[[Sequence[Block]], Sequence[Claim]] | None:
+        found = self._found
+        readers: dict[Topic, Callable[[Sequence[Block]], Sequence[Claim]]] = {
+            Topic.IMPACT: found.objectives.read_impact,
+            Topic.TEAM: found.people.read_blocks,
+            Topic.CONTACTS: found.people.read_contacts,
+            Topic.VENDORS: found.outside.read_vendors,
+            Topic.SUPPORT: found.outside.read_support,
+        }
+        return readers.get(topic)
+
+    def _checklist(self, block: Block) -> None:
+        if isinstance(block, Items | Table):
+            self._found.checklist.append(block)
+            if isinstance(block, Table):
+                head = (block.head.number, block.rule)
+                self._found.head(Topic.CHECKLIST, understood("the head of a table", *head))
+
+    def _listed_scenarios(self, block: Block) -> None:
+        """Take each entry of a list that has entries of its own for a scenario."""
+        if not isinstance(block, Items):
+            return
+        for item in block.items:
+            if item.blocks:
+                line = Line(item.head.number, item.head.lead or item.head.raw)
+                rest = item.head.rest if item.head.lead else ""
+                own = (Paragraph((Line(item.head.number, rest),)),) if rest else ()
+                self._found.scenarios.append(Section(line, 3, (*own, *item.blocks)))
+
+
+def _lines_of(block: Block) -> Sequence[Line]:
+    match block:
+        case Paragraph(lines):
+            return lines
+        case Items(items):
+            return [line for item in items for line in item.lines]
+    return ()
+
+
+def _numbers(section: Section) -> Sequence[int]:
+    return [line.number for block in section.blocks for line in _lines_of(block)]
+
+
+_SAYS = {
+    Topic.OBJECTIVES: "the objectives",
+    Topic.IMPACT: "what priorities mean",
+    Topic.TEAM: "the team",
+    Topic.CONTACTS: "how people are reached",
+    Topic.ESCALATION: "the escalation",
+    Topic.SCENARIOS: "the scenarios",
+    Topic.PROVIDERS: "the providers",
+    Topic.PROCEDURES: "the procedures",
+    Topic.CHECKLIST: "the checklist",
+    Topic.FOLLOW_UPS: "the follow-ups",
+    Topic.VENDORS: "the vendors",
+    Topic.SUPPORT: "the support levels",
+}
+
+
+def _is_team(table: Table) -> bool:
+    known = columns(table.head.cells, ("role", "secondary", "primary"))
+    return "role" in known and "secondary" in known
+
+
+def _is_name(about: str) -> bool:
+    """Say whether a heading under the objectives names what they are of."""
+    return topic_of(about) is Topic.NOTHING and len(about.split()) <= 4
+
+
+def _says_when(block: Block) -> bool:
+    match block:
+        case Items(items):
+            return all(every(item.text) for item in items) and bool(items)
+        case Table(head):
+            return "every" in columns(head.cells, ("every",))
+    return False
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The parts of the plan that refer to components and roles."""
+
+    scenarios: Many
+    escalation: Many
+    providers: Many
+    procedures: Many
+    drills: Many
+    checklist: Many
+    unused: tuple[Claim, ...]
+
+
+def read_parts(found: Found, known: Known) -> Parts:
+    """Return everything that had to wait until components and roles were known."""
+    taken: set[str] = set()
+    drafts = [read_scenario(section, known, taken) for section in found.scenarios]
+    loose = [claim for draft in drafts for claim in draft.unused]
+    rebuild = next((draft.id for draft in drafts if draft.rebuilds), None)
+    scenarios = [scenario_node(draft, known, rebuild) for draft in drafts]
+    providers, procedures = [], []
+    names: set[str] = set()
+    for section in found.providers:
+        made, left = provider_node(section, known, names)
+        providers.append(made)
+        loose += left
+    names = set()
+    for section in found.procedures:
+        made, left = procedure_node(section, known, rebuild, names)
+        procedures.append(made)
+        loose += left
+    drills, left = _drill_nodes(found, known)
+    return Parts(
+        _headed(found, "scenarios", scenarios),
+        Many(escalation(found.levels, known).items, _heads(found, "team.escalation")),
+        _headed(found, "providers", providers),
+        _headed(found, "procedures", procedures),
+        _headed(found, "drills", drills),
+        _headed(found, "checklist", list(checklist_items(found.checklist, known))),
+        (*loose, *left),
+    )
+
+
+def _drill_nodes(found: Found, known: Known) -> tuple[list[Fields], list[Claim]]:
+    drills: list[Fields] = []
+    loose: list[Claim] = []
+    taken: set[str] = set()
+    for section, every_s in found.drills:
+        if section.level:
+            made, left = drill_node(section, every_s, known, taken)
+            drills.append(made)
+            loose += left
+            continue
+        for block in section.blocks:
+            if isinstance(block, Table):
+                head = (block.head.number, block.rule)
+                found.head(Topic.DRILLS, understood("the head of a table of drills", *head))
+                rows = [(" ".join(c for c in r.cells if c), r.number) for r in block.rows]
+            else:
+                rows = (
+                    [(i.text, i.head.number) for i in block.items]
+                    if isinstance(block, Items)
+                    else []
+                )
+            for text, number in rows:
+                if drill := drill_line(text, number, every_s, taken):
+                    drills.append(drill)
+    return drills, loose
+
+
+def _heads(found: Found, key: str) -> tuple[Claim, ...]:
+    return tuple(found.heads.get(key, ()))
+
+
+def _headed(found: Found, key: str, items: Sequence[Fields]) -> Many:
+    return Many(tuple(items), _heads(found, key))
+
+
+def leftover_reasons(outline: Outline) -> dict[int, str]:
+    """Return, for every line that a block or heading stands on, why it may be of no use."""
+    reasons: dict[int, str] = dict.fromkeys(outline.front, "front matter about the document itself")
+
+    def visit(section: Section) -> None:
+        if section.title is not None:
+            reasons[section.title.number] = "a heading under which the plan keeps nothing"
+        for block in section.blocks:
+            why = _REASONS[type(block)]
+            reasons.update(dict.fromkeys(block_lines(block), why))
+        for inner in section.sections:
+            visit(inner)
+
+    visit(outline.root)
+    return reasons
+
+
+_REASONS: dict[type, str] = {
+    Paragraph: "prose; the plan has no place for it",
+    Items: "an entry of a list about nothing that the plan keeps",
+    Table: "a table about nothing that the plan keeps",
+    Code: "a block of code outside any step",
+}
