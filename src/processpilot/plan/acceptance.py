@@ -1,6 +1,7 @@
-"""Whether a command that came from a written runbook may run: a person has accepted just this one.
+"""Whether a person has agreed that an imported command may run.
 
-Acceptance is by digest, so a command that is changed afterwards loses it by itself.
+A command's digest is over what would be run, so a changed command is a new one that nobody agreed
+to. A step without `origin` was written by the plan's owner and needs no other word.
 """
 
 from __future__ import annotations
@@ -10,20 +11,19 @@ import json
 
 from processpilot.plan.act import CommandAct
 from processpilot.plan.model import Plan
-from processpilot.plan.step import CommandStep
-
-_DIGITS = 16
+from processpilot.plan.step import Step
 
 
 def digest_of(act: CommandAct) -> str:
-    """Return 16 hexadecimal digits that stand for what runs: words, environment and folder."""
-    what = {"argv": list(act.argv), "env": dict(act.env), "folder": act.folder}
-    text = json.dumps(what, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()[:_DIGITS]
+    """Return 16 hexadecimal digits that stand for a command: its arguments, environment, folder."""
+    document = {"argv": list(act.argv), "env": sorted(act.env.items()), "folder": act.folder}
+    text = json.dumps(document, ensure_ascii=True, separators=(",", ":"), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def is_accepted(plan: Plan, step: CommandStep) -> bool:
-    """Whether a command step may run by itself; one that people wrote into the plan always may."""
-    if step.origin is None:
+def is_accepted(plan: Plan, step: Step) -> bool:
+    """Say whether a step may run: it is no imported command, or somebody accepted just this one."""
+    if step.origin is None or not isinstance(step, CommandAct):
         return True
-    return digest_of(step) in {accepted.digest for accepted in plan.accepted}
+    digest = digest_of(step)
+    return any(accepted.digest == digest for accepted in plan.accepted)

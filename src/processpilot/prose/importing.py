@@ -53,15 +53,24 @@ def import_document(source: Source, output: Path, base: LoadedPlan | None = None
     return Import(text, loaded, make_report(source, root, leftover_reasons(outline)))
 
 
+def other_name(output: Path) -> Path:
+    """Return a name beside `output` that is not taken."""
+    n, suffix = 1, output.suffix or ".yaml"
+    found = output.with_name(f"{output.stem}-imported{suffix}")
+    while found.exists():
+        n += 1
+        found = output.with_name(f"{output.stem}-imported-{n}{suffix}")
+    return found
+
+
 def write_new(text: str, output: Path) -> None:
     """Write the plan durably to a file that is not there yet; RefusedError if it is."""
-    other = output.with_name(f"{output.stem}-imported{output.suffix or '.yaml'}")
     try:
         descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
     except FileExistsError:
         raise RefusedError(
             f"{output} exists and is not overwritten",
-            hint=f"Name another file with --output {other}.",
+            hint=f"Name another file with --output {other_name(output)}.",
         ) from None
     except OSError as error:
         raise UsageError(

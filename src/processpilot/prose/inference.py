@@ -92,6 +92,8 @@ def _forgiving(steps: Sequence[StepDraft]) -> tuple[StepDraft, ...]:
 def _only_looks(step: StepDraft) -> bool:
     if step.action in ("check", ActionName.DATABASE_HEALTH):
         return True
+    if step.action == ActionName.LIST_BACKUPS:
+        return False
     if step.action == "service":
         return step.act.get("do") == "status"
     return step.command is not None and bool(_LOOKS.match(plain_command(step.command.text)))

@@ -13,7 +13,7 @@ from processpilot.prose.objectives import priority_of
 from processpilot.prose.outline import Block, Item, Items, Line, Paragraph, Section, Table
 from processpilot.prose.people import contact_of
 from processpilot.prose.spans import duration_text, find_duration, split_window
-from processpilot.prose.stepdraft import changed, step_nodes
+from processpilot.prose.stepdraft import StepDraft, changed, step_nodes
 from processpilot.prose.steps import read_steps
 from processpilot.prose.tables import cell, columns
 from processpilot.prose.words import bare, slug, unique
@@ -193,6 +193,7 @@ def drill_node(
     remarks = [Remark(Tone.ASSUMED, "the document does not say how often")] if not found else []
     reading = Reading(known)
     steps = changed(read_steps(section, reading), lambda s: mapped(s, Scene(known, drill=True)))
+    steps = changed(steps, _warned)
     values = {
         "id": unique(slug(title, "drill"), taken),
         "title": title,
@@ -202,6 +203,12 @@ def drill_node(
     if not steps:
         del values["steps"]
     return fields(values, understood("a drill", section.title.number), remarks), reading.unused
+
+
+def _warned(step: StepDraft) -> StepDraft:
+    """Return a command that stops or removes something with a warning: this is a rehearsal."""
+    harms = step.command and re.search(r"\b(?:stop|kill|drop\w*|rm|delete)\b", step.command.text)
+    return step.remarked(Tone.NOTE, "a drill must not do this to production") if harms else step
 
 
 def drill_line(text: str, number: int, every_s: float | None, taken: set[str]) -> Fields | None:

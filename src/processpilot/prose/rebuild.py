@@ -48,7 +48,7 @@ def arranged(steps: Sequence[StepDraft], approver: str | None) -> tuple[StepDraf
         sequence = sequence[1:]
     placed = _put(steps, tuple(sequence))
     if early:
-        why = "added: the step assesses, and the recovery needs to know what is left"
+        why = "this group assesses, and the recovery needs to know what is left"
         assess = _member(ActionName.ASSESS, taken[ActionName.ASSESS], why)
         placed = _appended(placed, within, assess)
     backup = _member(ActionName.BACKUP, taken[ActionName.BACKUP])
@@ -67,8 +67,8 @@ def _member(action: ActionName, found: Sequence[StepDraft], why: str = "") -> St
     }
     if action in (ActionName.DRAIN, ActionName.PROTECT):
         settings["retries"] = 2
-    said = why or "not in the document: a recovery is not whole without it"
-    remarks = () if found else (Remark(Tone.ADDED, said.removeprefix("added: ")),)
+    said = why or f"{action}: not in the document; a recovery needs it"
+    remarks = () if found else (Remark(Tone.ADDED, said),)
     kept = tuple(r for step in found for r in step.remarks if r.tone is not Tone.FILL_IN)
     timebox = next((step.timebox_s for step in found if step.timebox_s), None)
     return StepDraft(

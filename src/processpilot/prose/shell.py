@@ -110,7 +110,8 @@ def read_script(lines: Sequence[tuple[int, str]], *, prompted: bool = False) -> 
         shell = "bash" if head and "bash" in lines[0][1] else "sh"
         body = whole.strip("\n")
         note = "a script with branches or loops is kept as a whole"
-        command = Command(body, (shell, "-c", body), numbers, remarks=(note,))
+        title = f"Run {name}" if name else about or "Run the script"
+        command = Command(body, (shell, "-c", body), numbers, title, remarks=(note,))
         return Script((command,), name, about, head)
     if prompted or any(text.startswith("$ ") for _, text in rest):
         outputs, rest = _without_prompts(rest)
@@ -251,7 +252,7 @@ def _command(scene: _Scene, text: str, comment: str, numbers: tuple[int, ...]) -
         return _saying(scene, text, numbers, True, "needs a person at a terminal")
     given: list[tuple[int, str]] = []
     if scene.title_lines and not scene.titled:
-        given += [(n, "its title") for n in scene.title_lines]
+        given += [(n, "title") for n in scene.title_lines]
     scene.titled += 1
     env, remarks = _environment(scene, given)
     clean = address_without_password(text)
@@ -261,15 +262,15 @@ def _command(scene: _Scene, text: str, comment: str, numbers: tuple[int, ...]) -
     for name, value in inline:
         env[name] = _told_value(name, value, remarks)
     if scene.prelude:
-        given += [(n, "set before it") for n, _ in scene.prelude]
+        given += [(n, "preparation") for n, _ in scene.prelude]
         script = "\n".join([*(line for _, line in scene.prelude), clean])
         argv = ("sh", "-c", script)
     if argv[:2] == ("sh", "-c") and (hidden := script_without_secrets(argv[2])) != argv[2]:
         remarks.append("a secret was left out; put it where the program reads it")
         argv = ("sh", "-c", hidden)
     if scene.folder is not None:
-        given.append((scene.folder_line, f"its folder {scene.folder}"))
-    given += [(n, "what it sets") for n in scene.loose]
+        given.append((scene.folder_line, f"folder {scene.folder}"))
+    given += [(n, "preparation") for n in scene.loose]
     scene.settings.clear()
     scene.loose.clear()
     title = scene.title or comment
@@ -285,7 +286,7 @@ def _environment(scene: _Scene, given: list[tuple[int, str]]) -> tuple[dict[str,
     remarks: list[str] = []
     for name, (value, line) in scene.env.items():
         env[name] = _told_value(name, value, remarks)
-        given.append((line, f"its environment variable {name}"))
+        given.append((line, f"environment variable {name}"))
     return env, remarks
 
 

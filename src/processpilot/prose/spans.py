@@ -146,9 +146,11 @@ def split_window(title: str) -> tuple[str, Window | None]:
 
 
 def duration_text(seconds: float) -> str | int:
-    """Return seconds as a plan writes them: 4h, 30m, 15s; 0 is just 0."""
+    """Return seconds as a plan writes them: 30d, 4h, 30m, 15s; 0 is just 0."""
     if seconds == 0:
         return 0
+    if seconds % 86400 == 0 and seconds >= 7 * 86400:
+        return f"{seconds / 86400:.0f}d"
     for unit, size in (("h", 3600), ("m", 60)):
         if seconds % size == 0:
             return f"{seconds / size:.0f}{unit}"

@@ -61,7 +61,7 @@ def command_step(command: Command, file: str) -> StepDraft:
     claims = [
         Claim(n, Fate.UNDERSTOOD, "a command; it waits until it is accepted") for n in command.lines
     ]
-    claims += [Claim(n, Fate.UNDERSTOOD, f"a command's {_own(w)}") for n, w in command.from_lines]
+    claims += [Claim(n, Fate.UNDERSTOOD, f"a command's {w}") for n, w in command.from_lines]
     remarks = [Remark(Tone.NOTE, text) for text in command.remarks]
     if holes := command.placeholders:
         words = ", ".join(holes)
@@ -71,10 +71,6 @@ def command_step(command: Command, file: str) -> StepDraft:
         shortened(title), act, claims=tuple(claims), remarks=tuple(remarks), command=command,
         settings={"origin": f"{file}:{command.lines[0]}"},
     )  # fmt: skip
-
-
-def _own(words: str) -> str:
-    return words.removeprefix("its ")
 
 
 def manual_step(text: str, lines: Sequence[int], why: str = "") -> StepDraft:

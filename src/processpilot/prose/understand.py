@@ -116,7 +116,7 @@ class _Sorter:
             case Topic.SYMPTOMS | Topic.STEPS:
                 found.loose.append(section)
                 return
-            case Topic.PROVIDERS | Topic.PROCEDURES if not section.sections:
+            case Topic.PROVIDERS | Topic.PROCEDURES if topic is above or not section.sections:
                 waiting = found.providers if topic is Topic.PROVIDERS else found.procedures
                 waiting.append(section)
                 return
@@ -192,13 +192,17 @@ class _Sorter:
                 found.objectives.read_prose(Section(None, 0, (block,)), name)
                 if ticked_lines(block):
                     found.checklist.append(block)
-        if topic is Topic.ESCALATION and section is not None and section.title is not None:
-            if find_window(section.heading):
-                words = [line.text for b in section.blocks for line in _lines_of(b)]
-                found.levels = [level for level in found.levels if level[0] not in words]
-                text = ": ".join([section.heading, *words])
-                found.levels.append((text, section.title.number))
-                found.head(topic, understood("an escalation level", *_numbers(section)))
+        if topic is Topic.ESCALATION and section is not None and find_window(section.heading):
+            self._level(section)
+
+    def _level(self, section: Section) -> None:
+        """Take a section whose heading has a window for one level of the escalation."""
+        found = self._found
+        assert section.title is not None
+        words = [line.text for b in section.blocks for line in _lines_of(b)]
+        found.levels = [level for level in found.levels if level[0] not in words]
+        found.levels.append((": ".join([section.heading, *words]), section.title.number))
+        found.head(Topic.ESCALATION, understood("an escalation level", *_numbers(section)))
 
     def _reader(self, topic: Topic) -> Callable[[Sequence[Block]], Sequence[Claim]] | None:
         found = self._found
