@@ -18,7 +18,7 @@ from site_acts import QUIET, agent_of, finished, newest, program, started, strea
 
 from processpilot.agent.agent import Agent, Duties
 from processpilot.backup.protection import StreamState
-from processpilot.errors import LockedError, RefusedError
+from processpilot.errors import LockedError
 from processpilot.evidence.report import build_report
 from processpilot.incident.begin import find_scenario, request_run
 from processpilot.postgres.control import read_control
@@ -117,17 +117,22 @@ def test_a_second_controller_is_refused(site: Site) -> None:
     assert done.returncode == 4
 
 
-def test_a_changed_plan_does_not_carry_a_run_on(site: Site) -> None:
-    """A run pins its plan: with another one it is refused, not guessed."""
+def test_a_run_keeps_to_the_plan_it_began_with(site: Site) -> None:
+    """Whoever edits the plan meanwhile changes the next run, not this one."""
     site.back_up()
     site.destroy()
     with closing(site.wired()) as wired:
         scenario = find_scenario(wired.loaded.plan, "database-failure")
         begin_run(wired.journal, request_run(wired.loaded, scenario, "r1", "a person", None))
-    site.plan.write_text(site.plan.read_text() + "\n# changed\n")
+    text = site.plan.read_text()
+    place = "  data_dir: "
+    assert text.count(place) == 1
+    site.plan.write_text(text.replace(place, f"{place}/nowhere # "))
     with closing(site.wired()) as wired, Agent(wired, Duties(False, False), QUIET) as agent:
-        with pytest.raises(RefusedError, match="the plan changed"):
-            agent.lead("r1")
+        state = agent.lead("r1")
+    assert state.is_finished
+    assert state.step("swap").outcome is StepOutcome.PASSED
+    assert site.run("select 1") == [(1,)]
 
 
 def test_a_recovery_killed_at_any_moment_is_finished_by_resume(make_site: SiteMaker) -> None:

@@ -9,6 +9,7 @@ from processpilot.recovery.ground import Ground
 from processpilot.recovery.look import Assess, Drain
 from processpilot.recovery.rebuild import Prove, Replay, Restore
 from processpilot.recovery.resume import FirstBackup, Protect, StartApplications, Validate
+from processpilot.recovery.stock import ListBackups
 from processpilot.recovery.takeover import Fence, StartDatabase, Swap
 from processpilot.runbook.action import Action
 
@@ -28,4 +29,5 @@ def built_in_actions(ground: Ground) -> Mapping[str, Action]:
         ActionName.START_APPLICATIONS: StartApplications(ground),
         ActionName.VALIDATE: Validate(ground),
         ActionName.BACKUP: FirstBackup(ground),
+        ActionName.LIST_BACKUPS: ListBackups(ground),
     }
