@@ -6,6 +6,7 @@ person needs to begin stands on its first pages.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -28,6 +29,7 @@ from processpilot.plan.wording import (
 )
 
 _TEMPLATES = Path(__file__).with_name("templates")
+_BLANKS = re.compile("( +)")
 _TARGET = "/var/lib/postgresql/restored"
 
 
@@ -53,7 +55,12 @@ def render_book(loaded: LoadedPlan, printed_at: datetime, versions: Mapping[str,
         # Whatever the plan says, nothing in it hides what it is.
         finalize=lambda value: visible(value) if type(value) is str else value,
     )
-    environment.filters |= {"duration": duration_words, "loss": loss_words, "ways": ways}
+    environment.filters |= {
+        "duration": duration_words,
+        "loss": loss_words,
+        "ways": ways,
+        "rows": _rows,
+    }
     return environment.get_template("book.html").render(
         plan=plan,
         hash=loaded.hash,
@@ -91,8 +98,11 @@ def bare_machine_commands(loaded: LoadedPlan) -> Mapping[str, str]:
     return {
         "url": absolute_url(loaded),
         "read": shell_words([*show, "--output", loaded.path.name]),
-        "look": shell_words([*restore, "--dry-run"]),
         "restore": shell_words(restore),
+        "recover": "\n".join(
+            shell_words(["processpilot", "recover", scenario.id])
+            for scenario in loaded.plan.scenarios
+        ),
     }
 
 
@@ -100,6 +110,14 @@ def absolute_url(loaded: LoadedPlan) -> str:
     """Return the repository's address as another folder or machine needs it."""
     url = loaded.plan.repository.url
     return without_password(url) if "://" in url else str(loaded.resolve(url))
+
+
+def _rows(text: str) -> list[list[str]]:
+    """Return the lines of exact text, each cut into words and the blanks between them.
+
+    On paper a line breaks between words only, so nobody asks whether a hyphen at its end is typed.
+    """
+    return [[part for part in _BLANKS.split(row) if part] for row in text.split("\n")]
 
 
 def _secrets(loaded: LoadedPlan) -> Iterator[tuple[str, str]]:

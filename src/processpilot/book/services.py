@@ -14,14 +14,12 @@ from processpilot.plan.component import (
 from processpilot.plan.wording import shell_words
 
 
-def service_commands(component: Component) -> Iterator[tuple[str, str]]:
-    """Yield pairs of what a command does (start, stop, status) and the command itself."""
+def service_commands(component: Component) -> Iterator[str]:
+    """Yield the commands that start it, stop it and show its status, as far as they are known."""
     match component.service:
         case StartStopCommands() as service:
-            given = {"start": service.start, "stop": service.stop, "status": service.status}
-            for verb, argv in given.items():
-                if argv is not None:
-                    yield verb, shell_words(argv)
+            given = (service.start, service.stop, service.status)
+            yield from (shell_words(argv) for argv in given if argv is not None)
         case SystemdUnit() as service:
             user = ("--user",) if service.user else ()
             yield from _verbs(("systemctl", *user), service.unit)
@@ -34,9 +32,7 @@ def service_commands(component: Component) -> Iterator[tuple[str, str]]:
             pass
 
 
-def _verbs(
-    program: Sequence[str], name: str, *, status: str = "status"
-) -> Iterator[tuple[str, str]]:
+def _verbs(program: Sequence[str], name: str, *, status: str = "status") -> Iterator[str]:
     for verb in ("start", "stop"):
-        yield verb, shell_words((*program, verb, name))
-    yield "status", shell_words((*program, status, name))
+        yield shell_words((*program, verb, name))
+    yield shell_words((*program, status, name))
