@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from psycopg.conninfo import conninfo_to_dict
 from pydantic import BaseModel
 
 from processpilot.feasibility.shell import SimpleCommand, commands_of
@@ -88,7 +89,10 @@ def _each(
             yield NamedCommand(place, user, tuple(argv), command, folder, runs)
 
 
-_HOST = re.compile(r"(?<![\w+])[a-z][a-z0-9+]*://(?:[^@/\s\"']*@)?(\[[^\]]+\]|[A-Za-z0-9._-]+)")
+_HOST = re.compile(
+    r"(?<![\w+])(?!file:|unix:|s3:)[a-z][a-z0-9+]*://(?:[^@/\s\"']*@)?"
+    r"(\[[^\]]+\]|[A-Za-z0-9._-]+)(?=[:/?#\s\"',]|$)"
+)
 
 
 def named_hosts(study: Study) -> Iterator[tuple[str, str]]:
@@ -97,12 +101,13 @@ def named_hosts(study: Study) -> Iterator[tuple[str, str]]:
         key = place.rsplit(".", 1)[-1]
         if key == "host":
             yield place, text
-        if key == "dsn" and "://" not in text:
-            for match in re.finditer(r"\bhost\s*=\s*([^\s',]+)", text):
-                yield place, match[1]
-        for match in _HOST.finditer(text):
-            if not match[0].startswith(("file:", "unix:", "s3:")):
-                yield place, match[1].strip("[]")
+        elif key == "dsn":
+            hosts = str(conninfo_to_dict(text).get("host", ""))
+            yield from (
+                (place, host) for host in hosts.split(",") if host[:1] not in ("", "/", "@")
+            )
+        else:
+            yield from ((place, match[1].strip("[]")) for match in _HOST.finditer(text))
 
 
 def strings_of(value: object, place: str) -> Iterator[tuple[str, str]]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from processpilot.feasibility.accepted import is_accepted
 from processpilot.feasibility.finding import Remark, Severity
 from processpilot.feasibility.shell import SimpleCommand, commands_of
 from processpilot.feasibility.study import Placed, Study
+from processpilot.plan.acceptance import is_accepted
 from processpilot.plan.act import ActionName
 from processpilot.plan.step import (
     ApprovalStep,

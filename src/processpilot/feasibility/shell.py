@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 _SHELLS = frozenset({"sh", "bash", "dash", "ash", "zsh", "ksh"})
-_SEPARATORS = frozenset({"&&", "||", ";", ";;", "|", "|&", "&", "(", ")", "`", "\n"})
+_SEPARATOR = frozenset("();|&`\n")
 _REDIRECTIONS = re.compile(r"\d*(?:[<>]{1,3}&?|&>{1,2}|>\|)")
 _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*\+?=")
 _OPENERS = frozenset({"if", "then", "else", "elif", "do", "while", "until", "{", "!", "time"})
@@ -39,7 +39,10 @@ _DURATION = re.compile(r"\d+(?:\.\d+)?[smhd]?")
 
 @dataclass(frozen=True, slots=True)
 class SimpleCommand:
-    """A program with its arguments; `folder` is where, relative to where its script begins."""
+    """A program with its arguments; `folder` is where, relative to where its script begins.
+
+    What a program reads instead of its input stays among the words, after a "<".
+    """
 
     words: tuple[str, ...]
     folder: str = ""
@@ -114,13 +117,19 @@ def _inner(words: tuple[str, ...], values: frozenset[str], *, timed: bool) -> tu
 
 def _simple(script: str) -> Iterator[tuple[str, ...]]:
     for line in script.replace("\\\n", " ").splitlines():
-        words: list[str] = []
-        for token in (*_tokens(line), "\n"):
-            if token in _SEPARATORS:
-                yield from _command(words)
-                words = []
+        pipeline: list[list[str]] = [[]]
+        depth = 0
+        for word in (*_tokens(line), "\n"):
+            if not _SEPARATOR.issuperset(word):
+                pipeline[-1].append(word)
+            elif word == "|":
+                pipeline.append([])
             else:
-                words.append(token)
+                if not word.startswith(")") or depth > 0:  # else it ends the pattern of a case
+                    for words in pipeline:
+                        yield from _command(words)
+                depth += word.count("(") - word.count(")")
+                pipeline = [[]]
 
 
 def _tokens(line: str) -> list[str]:
@@ -132,16 +141,18 @@ def _tokens(line: str) -> list[str]:
         return []
 
 
-def _command(tokens: Sequence[str]) -> Iterator[tuple[str, ...]]:
+def _command(line: Sequence[str]) -> Iterator[tuple[str, ...]]:
     words: list[str] = []
     skip = False
-    for token in tokens:
+    for word in line:
         if skip:
             skip = False
-        elif _REDIRECTIONS.fullmatch(token):
-            skip = not token.endswith("&")
-        elif words or not (token in _OPENERS or _ASSIGNMENT.match(token)):
-            words.append(token)
-    words = [word for word in words if word != "$"]
+        elif word != "<" and _REDIRECTIONS.fullmatch(word):
+            skip = True
+            if words and words[-1].isdigit():
+                words.pop()
+        elif words or not (word in _OPENERS or _ASSIGNMENT.match(word)):
+            words.append(word)
+    words = [one for one in words if one != "$"]
     if words and words[0] not in _SKIPPED and not words[0].endswith(("()", "{")):
         yield tuple(words)
