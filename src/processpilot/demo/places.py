@@ -7,6 +7,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from processpilot.demo.nginx import Front
+
 PYTHON = sys.executable
 DATABASE = "processpilot"
 SUPERUSER = "postgres"
@@ -19,6 +21,8 @@ class Places:
     folder: Path
     database_port: int
     api_port: int
+    front_port: int
+    mail_port: int
 
     @property
     def data_dir(self) -> Path:
@@ -59,6 +63,26 @@ class Places:
     def ledger(self) -> Path:
         """The keys of all writes that the application acknowledged."""
         return self.folder / "acknowledged"
+
+    @property
+    def load_status(self) -> Path:
+        """How many requests the load sent, and what became of them."""
+        return self.folder / "load.json"
+
+    @property
+    def mail(self) -> Path:
+        """What the mail server received."""
+        return self.folder / "mail.jsonl"
+
+    @property
+    def releases(self) -> Path:
+        """The work tree of the application's releases."""
+        return self.folder / "release"
+
+    @property
+    def front(self) -> Front:
+        """nginx in front of the application."""
+        return Front(self.folder / "front", self.front_port, self.api_port)
 
     @property
     def database_password(self) -> Path:

@@ -61,7 +61,8 @@ class Show:
             progress_shown(as_json=False) as progress,
         ):
             stage.seed_application(places, size_bytes, progress)
-        with self._act("the application"):
+        self._prepare_application()
+        with self._act("the application: API, frontend, mail, analytics"):
             stage.start_application(places, supervisor, clock)
         with self._act("processpilot init: encrypted repository, keys, plan"):
             stage.set_up_protection(places, supervisor)
@@ -81,6 +82,9 @@ class Show:
         with self._act("steady load on the application"):
             stage.start_load(places, supervisor, clock)
             clock.sleep(_LOAD_S)
+
+    def _prepare_application(self) -> None:
+        """Do what the application needs before it is started; here nothing."""
 
     def destroy(self) -> None:
         """Kill PostgreSQL with SIGKILL and delete its data directory."""
@@ -103,14 +107,19 @@ class Show:
         """Follow what the agent does until the run is finished or waits for a person."""
         with closing(open_plan(self._places.plan)) as wired:
             run_id = self._wait_for_run(wired)
-            if self._console.is_terminal:
-                with LiveRun(self._console) as view:
-                    self._follow(wired, run_id, view)
-            else:
-                self._follow(wired, run_id, Lines(as_json=False))
+            report = self._see(wired, run_id)
             self._clock.sleep(_AFTER_S)
-            server = wired.facts().server_version if wired.facts() else None
-            return build_report(read_run(wired.journal, run_id), versions(server))
+            return report
+
+    def _see(self, wired: Wired, run_id: str) -> Report:
+        """Show a run until it is finished or waits for a person; return its report."""
+        if self._console.is_terminal:
+            with LiveRun(self._console) as view:
+                self._follow(wired, run_id, view)
+        else:
+            self._follow(wired, run_id, Lines(as_json=False))
+        server = wired.facts().server_version if wired.facts() else None
+        return build_report(read_run(wired.journal, run_id), versions(server))
 
     def _wait_for_run(self, wired: Wired) -> str:
         """Return the run that the agent begins; meanwhile show what the probes say."""

@@ -20,10 +20,18 @@ from processpilot.agent.overview import agent_status
 from processpilot.agent.setup import ESCROW_FILE, SetupRequest, set_up
 from processpilot.clock import Clock
 from processpilot.demo.application.seed import seed
+from processpilot.demo.nginx import write_config
 from processpilot.demo.places import DATABASE, PYTHON, SUPERUSER, Places
 from processpilot.demo.supervisor import Supervisor, write_settings
 from processpilot.errors import UnavailableError
-from processpilot.plan.builtin import ApplicationPlaces, Basics, application_plan
+from processpilot.parallel import run_all
+from processpilot.plan.builtin import (
+    ApplicationPlaces,
+    Basics,
+    FrontPlaces,
+    ReleasePlaces,
+    application_plan,
+)
 from processpilot.plan.secrets import write_secret
 from processpilot.postgres.binaries import Installation
 from processpilot.postgres.cluster import initialise
@@ -34,12 +42,15 @@ from processpilot.repository.manifest import Manifest
 from processpilot.wiring.wired import open_plan
 
 _WAIT_S = 60.0
+_APPLICATION = frozenset({"mail-sink", "api", "email", "analytics", "frontend"})
+_BOTH_CAME = "select count(*) = 2 and (select watermark > 0 from rollup_progress) from workers"
 
 
 def make_folders(places: Places) -> None:
-    """Create the demo's folders, which only this account can read."""
+    """Create the demo's folders, which only this account can read, nginx's among them."""
     for folder in (places.sockets, places.logs, places.site):
         folder.mkdir(mode=0o700)
+    write_config(places.front)
 
 
 def create_cluster(places: Places, installation: Installation) -> None:
@@ -98,17 +109,23 @@ def seed_application(places: Places, size_bytes: int, progress: Progress) -> Non
 
 
 def start_application(places: Places, supervisor: Supervisor, clock: Clock) -> None:
-    """Start the application; returns when it says that it is well."""
-    supervisor.driver("api").start()
+    """Start the application, its workers and nginx; returns when all say that they are well."""
+    programs = [name for name in supervisor.programs if name in _APPLICATION]
+    run_all(lambda name: supervisor.driver(name).start(), programs, len(programs))
     _wait_for(lambda: _is_well(places), "the application", clock)
 
 
 def _is_well(places: Places) -> bool:
+    """Whether the API answers and both workers have come round."""
     try:
         answer = httpx.get(f"{places.url}/health/detailed", timeout=2, trust_env=False)
     except httpx.HTTPError:
         return False
-    return answer.status_code == httpx.codes.OK
+    if answer.status_code != httpx.codes.OK:
+        return False
+    with ServerAddress.parse(places.database_url.read_text().strip()).session() as connection:
+        row = connection.execute(_BOTH_CAME).fetchone()
+    return row is not None and bool(row[0])
 
 
 def set_up_protection(places: Places, supervisor: Supervisor) -> None:
@@ -119,6 +136,8 @@ def set_up_protection(places: Places, supervisor: Supervisor) -> None:
         f"file:{places.user_password}",
         str(places.ledger),
         probe_every="1s",
+        front=_front_places(places, supervisor),
+        releases=_release_places(places),
     )
 
     def write_plan(basics: Basics) -> str:
@@ -138,6 +157,18 @@ def set_up_protection(places: Places, supervisor: Supervisor) -> None:
     )
     places.ledger.touch(mode=0o600)
     set_up(request, write_plan)
+
+
+def _front_places(places: Places, supervisor: Supervisor) -> FrontPlaces | None:
+    if "frontend" not in supervisor.programs:
+        return None
+    return FrontPlaces(places.front.url, str(places.front.maintenance))
+
+
+def _release_places(places: Places) -> ReleasePlaces | None:
+    if not places.releases.exists():
+        return None
+    return ReleasePlaces(str(places.releases), PYTHON, str(places.database_url))
 
 
 def take_first_backup(places: Places, progress: Progress) -> tuple[Manifest, float]:

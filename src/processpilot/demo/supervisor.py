@@ -8,37 +8,32 @@ import subprocess
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from processpilot.demo.places import PYTHON, SUPERUSER, Places
+from processpilot.demo.programs import Program
 from processpilot.errors import ProcessPilotError, UnavailableError
-from processpilot.postgres.account import launch_for
-from processpilot.postgres.binaries import Installation
 from processpilot.services.driver import ServiceState
 from processpilot.services.supervisord import SupervisordDriver
 
-PROGRAMS = ("postgres", "api", "processpilot", "load")
 _START_S = 30.0
 _END_S = 40.0
 
 
-@dataclass(frozen=True, slots=True)
-class _Program:
-    name: str
-    argv: Sequence[str]
-    environment: dict[str, str] = field(default_factory=dict)
-    stop_signal: str = "TERM"
-
-
 class Supervisor:
-    """One supervisord and the four programs of the demo; none starts by itself."""
+    """One supervisord and the programs of the demo; none starts by itself."""
 
-    def __init__(self, places: Places, installation: Installation, rate: float) -> None:
+    def __init__(self, places: Places, programs: Sequence[Program]) -> None:
         self._places = places
+        self._programs = [program.name for program in programs]
         self._config = places.folder / "supervisord.conf"
-        self._config.write_text(_config(places, _programs(places, installation, rate)))
+        self._config.write_text(_config(places, programs))
         self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def programs(self) -> Sequence[str]:
+        """What it runs, in the order in which it is started."""
+        return self._programs
 
     @property
     def address(self) -> str:
@@ -62,15 +57,15 @@ class Supervisor:
                     raise
                 time.sleep(0.05)
 
-    def driver(self, program: str) -> SupervisordDriver:
+    def driver(self, program: str, timeout_s: float = 60.0) -> SupervisordDriver:
         """Return the driver of one program."""
-        return SupervisordDriver(self.address, program, timeout_s=60.0)
+        return SupervisordDriver(self.address, program, timeout_s=timeout_s)
 
     def end(self) -> None:
         """Stop every program and supervisord; returns when no process is left. Idempotent."""
         if self._process is None:
             return
-        for program in ("load", "processpilot", "api", "postgres"):
+        for program in reversed(self._programs):
             with suppress(ProcessPilotError):
                 if self.driver(program).status().state is not ServiceState.STOPPED:
                     self.driver(program).stop()
@@ -84,37 +79,7 @@ class Supervisor:
         self._process = None
 
 
-def _programs(places: Places, installation: Installation, rate: float) -> list[_Program]:
-    launch = launch_for(places.data_dir)
-    application = [PYTHON, "-m", "processpilot.demo.application"]
-    return [
-        _Program(
-            "postgres",
-            [*launch.prefix, str(installation.bin_dir / "postgres"), "-D", str(places.data_dir)],
-            stop_signal="INT",
-        ),
-        _Program(
-            "api",
-            [*application, "--port", str(places.api_port)],
-            {"DATABASE_URL_FILE": str(places.database_url)},
-        ),
-        _Program(
-            "processpilot",
-            [PYTHON, "-m", "processpilot", "up", "--plan", str(places.plan)],
-        ),
-        _Program(
-            "load",
-            [
-                *(PYTHON, "-m", "processpilot.demo.application.load"),
-                *("--url", places.url, "--ledger", str(places.ledger)),
-                *("--user", "employee", "--approver", "manager", "--rate", f"{rate:g}"),
-                *("--password-file", str(places.user_password)),
-            ],
-        ),
-    ]
-
-
-def _config(places: Places, programs: Sequence[_Program]) -> str:
+def _config(places: Places, programs: Sequence[Program]) -> str:
     def plain(path: Path | str) -> str:
         return str(path).replace("%", "%%")
 
@@ -136,9 +101,11 @@ def _config(places: Places, programs: Sequence[_Program]) -> str:
             f"[program:{program.name}]",
             f"command={plain(_words(program.argv))}",
             *([f"environment={environment}"] if environment else []),
+            *([f"directory={plain(program.folder)}"] if program.folder else []),
             "autostart=false",
             "autorestart=true",
             "startsecs=1",
+            f"startretries={program.retries}",
             "stopwaitsecs=20",
             f"stopsignal={program.stop_signal}",
             "redirect_stderr=true",

@@ -111,7 +111,10 @@ def _application_parts(places: ApplicationPlaces) -> Iterator[str]:
     yield "application-restart.yaml"
     if has_releases:
         yield "application-rollback.yaml"
-    yield from ("application-end.yaml", "validation.yaml")
+    yield "application-end.yaml"
+    if has_releases:
+        yield "release-forward.yaml"
+    yield "validation.yaml"
     if places.ledger is not None:
         yield "ledger.yaml"
 
