@@ -153,6 +153,18 @@ class MessageAct(Record):
     channels: tuple[Identifier, ...] = ()
 
 
+class VendorAct(Record):
+    """Ask a vendor for help over their channel or by hand, and wait until they have answered.
+
+    The response clock is the plan's for that severity; when it runs out, people are told.
+    """
+
+    action: Literal["vendor"]
+    vendor: Identifier
+    severity: Literal["critical", "high", "medium", "low"]
+    text: str = Field(min_length=1)
+
+
 class ManualAct(Record):
     """Ask people to do something and to say that it is done."""
 
@@ -198,6 +210,7 @@ Act = Annotated[
     | CheckAct
     | WaitAct
     | MessageAct
+    | VendorAct
     | ManualAct
     | ApprovalAct
     | ReleaseAct

@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from processpilot.plan.alarm import AlertRule, Heartbeat, Updates, Web
 from processpilot.plan.component import Component, Priority
 from processpilot.plan.fields import (
     Dsn,
@@ -152,6 +153,10 @@ class Plan(Record):
     impact: dict[Priority, str] = {}
     team: Team = Team()
     channels: tuple[Channel, ...] = ()
+    web: Web | None = None
+    heartbeats: tuple[Heartbeat, ...] = ()
+    alerts: tuple[AlertRule, ...] = ()
+    updates: Updates = Updates()
     maintenance: Switch | None = None
     toggles: tuple[Toggle, ...] = ()
     scenarios: tuple[Scenario, ...] = ()

@@ -3,10 +3,12 @@ that is gone through after a recovery, and what follows an incident."""
 
 from __future__ import annotations
 
+from enum import StrEnum
+
 from pydantic import Field
 
 from processpilot.plan.component import Priority
-from processpilot.plan.fields import Duration, Identifier, Record
+from processpilot.plan.fields import Duration, Identifier, Record, Schedule
 from processpilot.plan.step import Step
 from processpilot.plan.team import Contact
 
@@ -17,6 +19,7 @@ class Vendor(Contact):
     id: Identifier
     title: str
     note: str = ""
+    channels: tuple[Identifier, ...] = ()
 
 
 class SupportLevel(Record):
@@ -35,12 +38,30 @@ class Procedure(Record):
     steps: tuple[Step, ...] = ()
 
 
+class DrillKind(StrEnum):
+    """What a drill walks: a restore and its proof, the whole system, or people and clock only."""
+
+    RESTORE = "restore"
+    COMPLETE = "complete"
+    TABLETOP = "tabletop"
+
+
 class Drill(Record):
-    """A rehearsal: how often, and what it goes through."""
+    """A rehearsal: when, and what it goes through.
+
+    It lapses `every_s` after it last passed; `schedule` says when the agent begins it by itself.
+    `absent` are people who do not take part, so that their seconds do. After `lifetime_s` whatever
+    it left is removed. `steps` are what a written runbook says of it, for people.
+    """
 
     id: Identifier
     title: str
+    kind: DrillKind = DrillKind.RESTORE
     every_s: Duration = Field(alias="every", gt=0)
+    schedule: Schedule | None = None
+    scenario: Identifier | None = None
+    absent: tuple[str, ...] = ()
+    lifetime_s: Duration = Field(4 * 3600.0, alias="lifetime", gt=0)
     steps: tuple[Step, ...] = ()
 
 

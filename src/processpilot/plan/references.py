@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING
 
-from processpilot.plan.act import ActionName, ReleaseAct, ServiceAct, ToggleAct
+from processpilot.plan.act import ActionName, ReleaseAct, ServiceAct, ToggleAct, VendorAct
 from processpilot.plan.condition import Condition, ProbeCondition
 from processpilot.plan.scenario import Scenario
 from processpilot.plan.step import ActStep, Group, MessageStep, Step, SubRunbook, every_step
@@ -28,12 +28,15 @@ def broken_references(plan: Plan) -> Iterator[str]:
     yield from _doubles("channels", [c.id for c in plan.channels])
     yield from _doubles("drills", [d.id for d in plan.drills])
     yield from _doubles("vendors", [v.id for v in plan.vendors])
+    yield from _doubles("team.rotations", [r.id for r in plan.team.rotations])
+    yield from _doubles("heartbeats", [h.id for h in plan.heartbeats])
     yield from _components(plan)
     for n, scenario in enumerate(plan.scenarios):
         yield from _Steps(plan).scenario(f"scenarios[{n}]", scenario)
     for n, drill in enumerate(plan.drills):
         yield from _Steps(plan).all(f"drills[{n}].steps", drill.steps)
     yield from _circles(plan)
+    yield from _people(plan)
 
 
 def _components(plan: Plan) -> Iterator[str]:
@@ -49,6 +52,30 @@ def _components(plan: Plan) -> Iterator[str]:
         except CycleError as error:
             circle = " -> ".join(str(part) for part in error.args[1])
             yield f"components: they depend on each other in a circle: {circle}"
+
+
+def _people(plan: Plan) -> Iterator[str]:
+    """Yield what roles, people, alerts, drills and vendors name and the plan lacks."""
+    channels, scenarios = {c.id for c in plan.channels}, {s.id for s in plan.scenarios}
+    rotations, roles = {r.id for r in plan.team.rotations}, {r.id for r in plan.team.roles}
+    wanted: list[tuple[str, str | None, set[str], str]] = []
+    for n, role in enumerate(plan.team.roles):
+        wanted.append((f"team.roles[{n}].rotation", role.rotation, rotations, "rotation"))
+    owned = [(f"team.people[{n}]", p.channels) for n, p in enumerate(plan.team.people)]
+    owned += [(f"vendors[{n}]", v.channels) for n, v in enumerate(plan.vendors)]
+    for place, names in owned:
+        for m, channel in enumerate(names):
+            wanted.append((f"{place}.channels[{m}]", channel, channels, "channel"))
+    for m, channel in enumerate(plan.updates.channels):
+        wanted.append((f"updates.channels[{m}]", channel, channels, "channel"))
+    wanted.append(("updates.approval", plan.updates.approval, roles, "role"))
+    answered = [(f"alerts[{n}]", a.scenario) for n, a in enumerate(plan.alerts)]
+    answered += [(f"heartbeats[{n}]", h.scenario) for n, h in enumerate(plan.heartbeats)]
+    answered += [(f"drills[{n}]", d.scenario) for n, d in enumerate(plan.drills)]
+    wanted += [(f"{place}.scenario", name, scenarios, "scenario") for place, name in answered]
+    for place, name, known, kind in wanted:
+        if name is not None and name not in known:
+            yield f'{place}: there is no {kind} "{name}"'
 
 
 class _Steps:
@@ -125,6 +152,8 @@ class _Steps:
                 yield f"{place}.component: {act.component} has no service"
             if isinstance(act, ReleaseAct) and component.release is None:
                 yield f"{place}.component: {act.component} has no release"
+        if isinstance(act, VendorAct) and act.vendor not in {v.id for v in plan.vendors}:
+            yield f'{place}.vendor: there is no vendor "{act.vendor}"'
         if isinstance(act, ToggleAct) and act.toggle not in {t.id for t in plan.toggles}:
             yield f'{place}.toggle: there is no toggle "{act.toggle}"'
         if getattr(act, "action", "") == "maintenance" and plan.maintenance is None:

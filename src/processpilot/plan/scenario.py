@@ -6,6 +6,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
+from processpilot.plan.alarm import Severity
 from processpilot.plan.condition import PROBE_NAME
 from processpilot.plan.fields import Identifier, Record
 from processpilot.plan.step import Step
@@ -35,6 +36,7 @@ class Scenario(Record):
     id: Identifier
     title: str
     component: Identifier
+    severity: Severity = Severity.SEV1
     symptoms: tuple[Symptom, ...] = Field(min_length=1)
     steps: tuple[Step, ...] = Field(min_length=1)
 

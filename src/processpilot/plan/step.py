@@ -22,6 +22,7 @@ from processpilot.plan.act import (
     SqlAct,
     ToggleAct,
     UndoAct,
+    VendorAct,
     WaitAct,
 )
 from processpilot.plan.condition import Condition
@@ -108,6 +109,10 @@ class MessageStep(_ActStep, MessageAct):
     """A step that tells people."""
 
 
+class VendorStep(_ActStep, VendorAct):
+    """A step that asks a vendor and waits for their answer."""
+
+
 class ManualStep(_ActStep, ManualAct):
     """A step that people do and confirm."""
 
@@ -157,6 +162,7 @@ ActStep = (
     | CheckStep
     | WaitStep
     | MessageStep
+    | VendorStep
     | ManualStep
     | ApprovalStep
     | ReleaseStep
@@ -200,6 +206,7 @@ __all__ = [
     "StepHead",
     "SubRunbook",
     "ToggleStep",
+    "VendorStep",
     "WaitStep",
     "every_step",
 ]
