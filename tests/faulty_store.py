@@ -8,7 +8,13 @@ from enum import Enum
 from typing import TypeVar
 
 from processpilot.errors import UnavailableError
-from processpilot.storage.store import Capabilities, ObjectInfo, ObjectStore, short_object
+from processpilot.storage.store import (
+    MOST_BYTES,
+    Capabilities,
+    ObjectInfo,
+    ObjectStore,
+    short_object,
+)
 
 Answer = TypeVar("Answer")
 
@@ -75,8 +81,10 @@ class FaultyStore:
             raise UnavailableError(f"{what}: the store is away", transient=True)
         return read(), wrong
 
-    def get(self, name: str) -> bytes:
-        data, wrong = self._read(f"get {name}", lambda: self.store.get(name))
+    def get(self, name: str, *, limit_bytes: int = MOST_BYTES) -> bytes:
+        data, wrong = self._read(
+            f"get {name}", lambda: self.store.get(name, limit_bytes=limit_bytes)
+        )
         return data[: len(data) // 2] if wrong else data
 
     def get_range(self, name: str, offset: int, length: int) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -11,12 +12,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
 
-from processpilot.errors import NotFoundError, UnavailableError
+from processpilot.errors import IntegrityError, NotFoundError, UnavailableError
 from processpilot.storage.store import (
+    MOST_BYTES,
     Capabilities,
     ExistsError,
     ObjectInfo,
     check_name,
+    check_size,
     short_object,
 )
 
@@ -60,13 +63,13 @@ class LocalStore:
         with _translated(path, self._root, len(data)):
             for folder in (*reversed(folders), aside):
                 if folder != self._root:
-                    folder.mkdir(mode=0o700, exist_ok=True)
+                    _make(folder)
             try:
                 _write(temporary, data)
                 try:
                     os.link(temporary, path)
                 except FileExistsError:
-                    if path.read_bytes() != bytes(data):
+                    if _read(name, path, MOST_BYTES) != bytes(data):
                         raise ExistsError(f"{name} exists with other content") from None
             finally:
                 temporary.unlink(missing_ok=True)
@@ -74,11 +77,11 @@ class LocalStore:
             for folder in folders:
                 _sync(folder)
 
-    def get(self, name: str) -> bytes:
+    def get(self, name: str, *, limit_bytes: int = MOST_BYTES) -> bytes:
         """Return a whole object."""
         path = self._root / check_name(name)
         with _translated(path, self._root):
-            return path.read_bytes()
+            return _read(name, path, limit_bytes)
 
     def get_range(self, name: str, offset: int, length: int) -> bytes:
         """Return exactly `length` bytes from `offset`."""
@@ -88,23 +91,19 @@ class LocalStore:
         """Return several ranges of one object, in order."""
         path = self._root / check_name(name)
         found = []
-        with _translated(path, self._root):
-            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-            try:
-                for offset, length in ranges:
-                    data = os.pread(descriptor, length, offset)
-                    if len(data) != length:
-                        raise short_object(name, offset, length, len(data))
-                    found.append(data)
-            finally:
-                os.close(descriptor)
+        with _translated(path, self._root), _opened(name, path) as (descriptor, _):
+            for offset, length in ranges:
+                data = os.pread(descriptor, length, offset)
+                if len(data) != length:
+                    raise short_object(name, offset, length, len(data))
+                found.append(data)
         return found
 
     def size(self, name: str) -> int:
         """Return an object's size in bytes."""
         path = self._root / check_name(name)
-        with _translated(path, self._root):
-            return path.stat().st_size
+        with _translated(path, self._root), _opened(name, path) as (_, size):
+            return size
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
         """Yield every object whose name begins with `prefix`, sorted by name."""
@@ -128,7 +127,7 @@ class LocalStore:
                 yield from self._walk(path)
             else:
                 try:
-                    status = entry.stat()
+                    status = entry.stat(follow_symlinks=False)
                 except FileNotFoundError:
                     continue
                 name = path.relative_to(self._root).as_posix()
@@ -144,6 +143,52 @@ class LocalStore:
                 _sync(path.parent)
         except NotFoundError:
             return
+
+
+@contextmanager
+def _opened(name: str, path: Path) -> Iterator[tuple[int, int]]:
+    """Yield an object's descriptor and size; IntegrityError when it is no regular file.
+
+    Whoever may write into the folder could put a pipe there, which never ends, or a link.
+    """
+    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+    try:
+        descriptor = os.open(path, flags)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise _no_object(name) from error
+        raise
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise _no_object(name)
+        yield descriptor, status.st_size
+    finally:
+        os.close(descriptor)
+
+
+def _no_object(name: str) -> IntegrityError:
+    return IntegrityError(
+        f"{name} is no regular file", hint="Find out who put it there, then remove it."
+    )
+
+
+def _read(name: str, path: Path, limit_bytes: int) -> bytes:
+    with _opened(name, path) as (descriptor, size):
+        check_size(name, size, limit_bytes)
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            return file.read()
+
+
+def _make(folder: Path) -> None:
+    """Make a folder of the store, unless it is there; a link in its place is refused."""
+    try:
+        folder.mkdir(mode=0o700)
+    except FileExistsError:
+        if folder.is_symlink():
+            raise UnavailableError(
+                f"{folder} is a link", hint="Find out who put it there, then remove it."
+            ) from None
 
 
 def _write(path: Path, data: bytes | bytearray | memoryview) -> None:
@@ -168,9 +213,15 @@ def _check_root(root: Path) -> None:
 def _remove_leftovers(aside: Path) -> None:
     """Remove what killed processes left half-written; what may still be written stays."""
     with suppress(OSError):
-        for path in aside.iterdir():
-            if time.time() - path.stat().st_mtime > _LEFTOVER_S:
-                path.unlink(missing_ok=True)
+        # A link in its place could lead to files that are none of ours.
+        folder = os.open(aside, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        try:
+            for name in os.listdir(folder):  # noqa: PTH208 - of a descriptor, not of a path
+                status = os.stat(name, dir_fd=folder, follow_symlinks=False)
+                if time.time() - status.st_mtime > _LEFTOVER_S:
+                    os.unlink(name, dir_fd=folder)
+        finally:
+            os.close(folder)
 
 
 def _up_to(folder: Path, root: Path) -> list[Path]:

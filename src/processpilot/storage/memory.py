@@ -8,10 +8,12 @@ from collections.abc import Iterator, Sequence
 from processpilot.clock import Clock, SystemClock
 from processpilot.errors import NotFoundError
 from processpilot.storage.store import (
+    MOST_BYTES,
     Capabilities,
     ExistsError,
     ObjectInfo,
     check_name,
+    check_size,
     short_object,
 )
 
@@ -44,13 +46,15 @@ class MemoryStore:
         if present != content:
             raise ExistsError(f"{name} exists with other content")
 
-    def get(self, name: str) -> bytes:
+    def get(self, name: str, *, limit_bytes: int = MOST_BYTES) -> bytes:
         """Return a whole object."""
         check_name(name)
         with self._lock:
             if name not in self._objects:
                 raise NotFoundError(f"no object at {self.location}:{name}")
-            return self._objects[name][0]
+            content = self._objects[name][0]
+        check_size(name, len(content), limit_bytes)
+        return content
 
     def get_range(self, name: str, offset: int, length: int) -> bytes:
         """Return exactly `length` bytes from `offset`."""

@@ -29,10 +29,12 @@ from obstore.store import S3Store as Bucket
 from processpilot.errors import NotFoundError, UnavailableError, UsageError
 from processpilot.storage.s3_failure import NOT_IMPLEMENTED, Failure
 from processpilot.storage.store import (
+    MOST_BYTES,
     Capabilities,
     ExistsError,
     ObjectInfo,
     check_name,
+    check_size,
     short_object,
 )
 
@@ -108,10 +110,16 @@ class S3Store:
             transient=True,
         )
 
-    def get(self, name: str) -> bytes:
+    def get(self, name: str, *, limit_bytes: int = MOST_BYTES) -> bytes:
         """Return a whole object."""
         check_name(name)
-        return self._ask("get", name, lambda: obstore.get(self._bucket, name).bytes().to_bytes())
+
+        def read() -> bytes:
+            answer = obstore.get(self._bucket, name)
+            check_size(name, answer.meta["size"], limit_bytes)
+            return answer.bytes().to_bytes()
+
+        return self._ask("get", name, read)
 
     def get_range(self, name: str, offset: int, length: int) -> bytes:
         """Return exactly `length` bytes from `offset`."""

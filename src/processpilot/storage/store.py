@@ -18,6 +18,9 @@ from typing import Protocol
 
 from processpilot.errors import IntegrityError, UsageError
 
+# No object of any format is larger: a log segment has at most 1 GiB, a manifest at most 2.
+MOST_BYTES = (2 << 30) + (16 << 20)
+
 _NAME = re.compile(r"[A-Za-z0-9._-]+(?:/[A-Za-z0-9._-]+)*")
 
 
@@ -65,8 +68,8 @@ class ObjectStore(Protocol):
         """Create an object; durable on return."""
         ...
 
-    def get(self, name: str) -> bytes:
-        """Return a whole object."""
+    def get(self, name: str, *, limit_bytes: int = MOST_BYTES) -> bytes:
+        """Return a whole object; IntegrityError, before memory is taken, when it is larger."""
         ...
 
     def get_range(self, name: str, offset: int, length: int) -> bytes:
@@ -95,6 +98,12 @@ def check_name(name: str) -> str:
     if not _NAME.fullmatch(name) or any(part in (".", "..") for part in name.split("/")):
         raise UsageError(f'"{name}" is not an object name')
     return name
+
+
+def check_size(name: str, size_bytes: int, limit_bytes: int) -> None:
+    """Raise IntegrityError for an object that is larger than its reader allows."""
+    if size_bytes > limit_bytes:
+        raise IntegrityError(f"{name} has {size_bytes} bytes, it can have at most {limit_bytes}")
 
 
 def short_object(name: str, offset: int, expected: int, actual: int) -> IntegrityError:

@@ -18,7 +18,7 @@ from processpilot.repository.repository import Repository
 from processpilot.repository.retention import RetentionPolicy
 from processpilot.repository.verify import verify_repository
 from processpilot.storage.memory import MemoryStore
-from processpilot.storage.store import Capabilities, ObjectInfo
+from processpilot.storage.store import MOST_BYTES, Capabilities, ObjectInfo
 
 LAST_ONLY = RetentionPolicy(last=1, daily=0, weekly=0, monthly=0)
 NOW = BEGIN + timedelta(days=5)
@@ -52,8 +52,8 @@ class Eventful:
     def put(self, name: str, data: bytes | bytearray | memoryview) -> None:
         self._store.put(name, data)
 
-    def get(self, name: str) -> bytes:
-        return self._store.get(name)
+    def get(self, name: str, *, limit_bytes: int = MOST_BYTES) -> bytes:
+        return self._store.get(name, limit_bytes=limit_bytes)
 
     def get_range(self, name: str, offset: int, length: int) -> bytes:
         return self._store.get_range(name, offset, length)

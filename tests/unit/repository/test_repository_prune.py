@@ -30,7 +30,7 @@ from processpilot.repository.verify import verify_repository
 from processpilot.repository.wal import WalArchive
 from processpilot.restore.files import FileWriter
 from processpilot.storage.memory import MemoryStore
-from processpilot.storage.store import Capabilities, ObjectInfo
+from processpilot.storage.store import MOST_BYTES, Capabilities, ObjectInfo
 
 NOW = BEGIN + timedelta(days=40)
 LAST_TWO = RetentionPolicy(last=2, daily=0, weekly=0, monthly=0)
@@ -74,8 +74,8 @@ class FailingStore:
         self.changes += 1
         return self.changes == self.fail_at
 
-    def get(self, name: str) -> bytes:
-        return self._store.get(name)
+    def get(self, name: str, *, limit_bytes: int = MOST_BYTES) -> bytes:
+        return self._store.get(name, limit_bytes=limit_bytes)
 
     def get_range(self, name: str, offset: int, length: int) -> bytes:
         return self._store.get_range(name, offset, length)
