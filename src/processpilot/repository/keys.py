@@ -13,7 +13,6 @@ import itertools
 import json
 import re
 import secrets
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pyrage
@@ -26,7 +25,8 @@ from processpilot.errors import (
     UsageError,
 )
 from processpilot.repository.crypto import KEY_BYTES, Keyring
-from processpilot.repository.names import KEYS, objects
+from processpilot.repository.names import KEYS, largest_bytes, objects
+from processpilot.repository.settings import canonical, read_settings, settings_altered
 from processpilot.storage.store import ObjectStore
 
 _LABEL = re.compile(r"[a-z0-9-]{1,40}")
@@ -135,8 +135,8 @@ def add_recipient(
         "public": public,
         "wrapped": base64.b64encode(wrapped).decode(),
     }
-    document["mac"] = keyring.authenticate(b"recipient", _canonical(document))
-    store.put(f"{KEYS}{label}", _canonical(document))
+    document["mac"] = keyring.authenticate(b"recipient", canonical(document))
+    store.put(f"{KEYS}{label}", canonical(document))
     return Recipient(label, str(document["kind"]), public)
 
 
@@ -174,31 +174,31 @@ def _genuine(store: ObjectStore, keyring: Keyring) -> list[str]:
     found = []
     for label in sorted(_labels(store)):
         try:
-            _check(f"{KEYS}{label}", store.get(f"{KEYS}{label}"), keyring)
-        except ChecksumError:
+            _check(f"{KEYS}{label}", _wrapped(store, f"{KEYS}{label}"), keyring)
+        except IntegrityError:
             continue
         found.append(label)
     return found
 
 
-def _canonical(document: Mapping[str, object]) -> bytes:
-    return json.dumps(document, sort_keys=True, separators=(",", ":")).encode()
-
-
 def check_recipients(store: ObjectStore, keyring: Keyring) -> None:
     """Raise ChecksumError unless every wrapped key is exactly as the key's holder wrote it."""
     for info in objects(store, KEYS):
-        _check(info.name, store.get(info.name), keyring)
+        _check(info.name, _wrapped(store, info.name), keyring)
+
+
+def _wrapped(store: ObjectStore, name: str) -> bytes:
+    return store.get(name, limit_bytes=largest_bytes(name))
 
 
 def _check(name: str, raw: bytes, keyring: Keyring) -> None:
     try:
         document = json.loads(raw)
         mac = document.pop("mac")
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ChecksumError(f"{name} is not a wrapped key", place=name) from error
-    expected = keyring.authenticate(b"recipient", _canonical(document))
-    if mac != expected or raw != _canonical(document | {"mac": mac}):
+    expected = keyring.authenticate(b"recipient", canonical(document))
+    if mac != expected or raw != canonical(document | {"mac": mac}):
         raise ChecksumError(f"{name} fails authentication", place=name)
 
 
@@ -216,10 +216,10 @@ def _stored(store: ObjectStore) -> tuple[list[tuple[Recipient, bytes]], list[str
     damaged = []
     for info in objects(store, KEYS):
         try:
-            document = json.loads(store.get(info.name))
+            document = json.loads(_wrapped(store, info.name))
             wrapped = base64.b64decode(document["wrapped"], validate=True)
             recipient = Recipient(document["label"], document["kind"], document["public"])
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError, IntegrityError):
             damaged.append(info.name)
             continue
         found.append((recipient, wrapped))
@@ -229,10 +229,14 @@ def _stored(store: ObjectStore) -> tuple[list[tuple[Recipient, bytes]], list[str
 def unwrap_key(store: ObjectStore, identity: Identity) -> tuple[Recipient, bytes]:
     """Return the repository key and the recipient that `identity` opened it as.
 
-    RefusedError when it opens none of them, NotFoundError when there is no wrapped key at all,
-    IntegrityError when it opens none and some are damaged.
+    A key that opens but did not write the repository's settings is passed over: whoever may write
+    to the store can wrap one of their own for a public recipient. RefusedError when `identity`
+    opens none of them, NotFoundError when there is no wrapped key at all, IntegrityError when it
+    opens none that is genuine, or none while some are damaged.
     """
+    settings = read_settings(store)
     stored, damaged = _stored(store)
+    forged = False
     if not stored and not damaged:
         raise NotFoundError(
             f"no wrapped key in {store.location}",
@@ -242,10 +246,11 @@ def unwrap_key(store: ObjectStore, identity: Identity) -> tuple[Recipient, bytes
         if recipient.public is not None and recipient.public != identity.public:
             continue
         key = identity.unwrap(recipient.kind, wrapped)
-        if key is not None:
-            if len(key) != KEY_BYTES:
-                raise IntegrityError(f'the key wrapped for "{recipient.label}" has a wrong length')
+        if key is not None and len(key) == KEY_BYTES and settings.are_of(key):
             return recipient, key
+        forged = forged or key is not None
+    if forged:
+        raise settings_altered(store)
     if damaged:
         raise IntegrityError(
             f"the key given opens no recipient; {', '.join(damaged)} is damaged",

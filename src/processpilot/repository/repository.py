@@ -9,16 +9,9 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 
-from processpilot.errors import (
-    ChecksumError,
-    IntegrityError,
-    NotFoundError,
-    RefusedError,
-    UsageError,
-)
+from processpilot.errors import ChecksumError, NotFoundError, RefusedError
 from processpilot.repository.blob import BackupId, BlobRef, PackId
 from processpilot.repository.crypto import Keyring, decompress
 from processpilot.repository.keys import (
@@ -30,46 +23,25 @@ from processpilot.repository.keys import (
 )
 from processpilot.repository.manifest import Manifest
 from processpilot.repository.moves import Moves
-from processpilot.repository.names import BACKUPS, objects
+from processpilot.repository.names import BACKUPS, largest_bytes, objects
+from processpilot.repository.settings import (
+    CONFIG_NAME,
+    DEFAULT_CHUNK_BYTES,
+    Settings,
+    canonical,
+    check_settings,
+    read_settings,
+)
 from processpilot.storage.store import ObjectStore
 
-FORMAT_VERSION = 1
-CONFIG_NAME = "config"
-
-# Measured (docs/architecture.md, "Chunk size"): 1 % of pages changed at random touch about 8 %
-# of 64 KiB chunks and 27 % of 256 KiB ones.
-DEFAULT_CHUNK_BYTES = 64 * 1024
-# Whole pages, and whole chunks in a window of 8 MiB.
-CHUNK_SIZES = frozenset(8192 << power for power in range(8))
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """What a repository was created with; never changes."""
-
-    repository_id: bytes
-    system_identifier: int
-    chunk_bytes: int
-
-    def __post_init__(self) -> None:
-        if self.chunk_bytes not in CHUNK_SIZES:
-            raise UsageError(
-                f"chunks of {self.chunk_bytes} bytes: not a power of two, 8 to 1024 KiB"
-            )
-
-    def to_json(self) -> bytes:
-        """Return the canonical text that the settings' authentication covers."""
-        document = {
-            "chunk_bytes": self.chunk_bytes,
-            "format": FORMAT_VERSION,
-            "repository_id": self.repository_id.hex(),
-            "system_identifier": str(self.system_identifier),
-        }
-        return _canonical(document)
-
-
-def _canonical(document: Mapping[str, object]) -> bytes:
-    return json.dumps(document, sort_keys=True, separators=(",", ":")).encode()
+__all__ = [
+    "DEFAULT_CHUNK_BYTES",
+    "Repository",
+    "Settings",
+    "check_settings",
+    "create_repository",
+    "open_repository",
+]
 
 
 class Repository:
@@ -99,7 +71,7 @@ class Repository:
 
     def get_object(self, name: str) -> bytes:
         """Return what was stored as `name`, authenticated."""
-        return self.keyring.open_object(name, self.store.get(name))
+        return self.keyring.open_object(name, self.store.get(name, limit_bytes=largest_bytes(name)))
 
     def open_blob(self, ref: BlobRef, stored: bytes | memoryview) -> bytes:
         """Return the plaintext of a blob whose stored bytes are at hand, fully checked."""
@@ -190,54 +162,11 @@ def create_repository(
     keyring = Keyring(settings.repository_id, key)
     body = settings.to_json()
     document = json.loads(body) | {"mac": keyring.authenticate(b"config", body)}
-    store.put(CONFIG_NAME, _canonical(document))
+    store.put(CONFIG_NAME, canonical(document))
     opened_as = [
         add_recipient(store, label, keyring, key, identity) for label, identity in recipients
     ]
     return Repository(store, settings, keyring, opened_as[0])
-
-
-@dataclass(frozen=True, slots=True)
-class _Stored:
-    """Settings as stored: not authenticated until `mac` was compared with that of `body`."""
-
-    settings: Settings
-    body: bytes
-    mac: str
-
-
-def _read_settings(store: ObjectStore) -> _Stored:
-    try:
-        raw = store.get(CONFIG_NAME)
-    except NotFoundError as error:
-        raise NotFoundError(
-            f"no repository at {store.location}",
-            hint="Run `processpilot init` to create one, or check repository.url in the plan.",
-        ) from error
-    try:
-        document = json.loads(raw)
-        version = document["format"]
-        if version != FORMAT_VERSION:
-            raise RefusedError(
-                f"the repository has format {version}, this program reads {FORMAT_VERSION}",
-                hint="Use the release of ProcessPilot that wrote it, or a newer one.",
-            )
-        settings = Settings(
-            bytes.fromhex(document["repository_id"]),
-            int(document["system_identifier"]),
-            int(document["chunk_bytes"]),
-        )
-        if raw != _canonical(document):
-            raise ChecksumError("the repository's settings were altered", place=CONFIG_NAME)
-        mac = str(document.pop("mac"))
-        return _Stored(settings, _canonical(document), mac)
-    except (ValueError, KeyError, TypeError, UsageError) as error:
-        raise IntegrityError(f"the settings of {store.location} are damaged: {error}") from error
-
-
-def check_settings(store: ObjectStore) -> None:
-    """Raise IntegrityError unless the settings are exactly as they were written."""
-    _read_settings(store)
 
 
 def open_repository(
@@ -248,8 +177,7 @@ def open_repository(
     With `expected_id` (32 hexadecimal digits) another repository is refused: whoever can write to
     the place and knows a public recipient could put one of their own there.
     """
-    stored = _read_settings(store)
-    settings = stored.settings
+    settings = read_settings(store).settings
     if expected_id is not None and settings.repository_id.hex() != expected_id:
         raise RefusedError(
             f"{store.location} is repository {settings.repository_id.hex()}, "
@@ -257,9 +185,4 @@ def open_repository(
             hint="Find out who replaced it. If it was you, correct repository.id in the plan.",
         )
     recipient, key = unwrap_key(store, identity)
-    keyring = Keyring(settings.repository_id, key)
-    if keyring.authenticate(b"config", stored.body) != stored.mac:
-        raise ChecksumError(
-            f"the settings of {store.location} fail authentication", place=CONFIG_NAME
-        )
-    return Repository(store, settings, keyring, recipient)
+    return Repository(store, settings, Keyring(settings.repository_id, key), recipient)

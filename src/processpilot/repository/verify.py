@@ -89,7 +89,7 @@ def verify_repository(
     """
     total = sum(info.size_bytes for info in repository.store.list(""))
     ledger = _Ledger(progress, total)
-    ledger.guard("config", (), lambda: check_settings(repository.store))
+    ledger.guard("config", (), lambda: check_settings(repository.store, repository.keyring))
     ledger.guard("keys", (), lambda: check_recipients(repository.store, repository.keyring))
     ledger.guard("kept", (), lambda: _read_all(read_keepings, repository))
     ledger.guard("proofs", (), lambda: _read_all(read_proofs, repository))
@@ -181,6 +181,7 @@ def _resolve_log(
     wanted = {segment for _, chain in chains for segment in chain.segments}
     if everything:
         wanted |= set(inventory.whole_segments())
+        ledger.findings += [Finding(name, _STRANGER, ()) for name in archive.strangers()]
     tails = {chain.tail: chain for _, chain in chains if chain.tail is not None}
     ids = tuple(manifest.backup_id for manifest in manifests)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from processpilot.errors import GapError, IntegrityError, NotFoundError
+from processpilot.errors import GapError, IntegrityError, NotFoundError, UsageError
 from processpilot.postgres.history import TimelineHistory
 from processpilot.postgres.lsn import Lsn
 from processpilot.postgres.wal import Segment
@@ -136,14 +136,12 @@ class WalArchive:
         store = self._repository.store
         segments: dict[int, set[int]] = {}
         for info in objects(store, SEGMENTS):
-            segment = Segment.parse(info.name.rpartition("/")[2], self.segment_bytes)
-            segments.setdefault(segment.timeline, set()).add(segment.number)
+            if (segment := self._segment(info.name.rpartition("/")[2])) is not None:
+                segments.setdefault(segment.timeline, set()).add(segment.number)
         tails: dict[Segment, list[TailPiece]] = {}
         for info in objects(store, TAILS):
-            _, name, piece = info.name.split("/")
-            begin, _, end = piece.partition("-")
-            pieces = tails.setdefault(Segment.parse(name, self.segment_bytes), [])
-            pieces.append(TailPiece(int(begin, 16), int(end, 16)))
+            if (found := self._piece(info.name)) is not None:
+                tails.setdefault(found[0], []).append(found[1])
         histories = {
             int(info.name.removeprefix(HISTORIES), 16) for info in objects(store, HISTORIES)
         }
@@ -153,6 +151,30 @@ class WalArchive:
             {segment: tuple(sorted(pieces)) for segment, pieces in tails.items()},
             frozenset(histories),
         )
+
+    def strangers(self) -> Iterator[str]:
+        """Return names that no segment of this size and no piece of one can have."""
+        for info in objects(self._repository.store, SEGMENTS):
+            if self._segment(info.name.rpartition("/")[2]) is None:
+                yield info.name
+        for info in objects(self._repository.store, TAILS):
+            if self._piece(info.name) is None:
+                yield info.name
+
+    def _segment(self, name: str) -> Segment | None:
+        try:
+            return Segment.parse(name, self.segment_bytes)
+        except UsageError:
+            return None
+
+    def _piece(self, name: str) -> tuple[Segment, TailPiece] | None:
+        _, of, between = name.split("/")
+        begin, _, end = between.partition("-")
+        piece = TailPiece(int(begin, 16), int(end, 16))
+        segment = self._segment(of)
+        if segment is None or not piece.begin < piece.end <= self.segment_bytes:
+            return None
+        return segment, piece
 
     def history(self, timeline: int) -> TimelineHistory:
         """Return a timeline's history; timeline 1 has an empty one and needs no file."""

@@ -40,6 +40,18 @@ STRANGERS = (
     "backups/.DS_Store",
     "packs/x/1",
     "packs/20260301T030000Z-00000007/1",
+    "backups/99999999T999999Z-00000000",
+    "backups/19000101T000000Z-00000000",
+    "packs/20261399T000000Z-00000000/00000000",
+    "moved/20261399T000000Z-00000000/00000000",
+    "kept/20261399T000000Z-00000000",
+    "proofs/20261399T000000Z-00000000",
+    "pins/20261399T000000Z-00000000",
+    "expiring/20261399T000000Z-00000000",
+    "wal/00000001/00000001000000000000FFFF",
+    "tails/00000001000000000000FFFF/00000000-00000001",
+    "tails/000000010000000000000002/00000000-ffffffff",
+    "tails/000000010000000000000002/00000008-00000008",
     "wal/00000001/readme",
     "wal/00000002/000000010000000000000001",
     "tails/a/b/c",
@@ -116,6 +128,44 @@ def test_a_damaged_key_does_not_lock_out_another(repository: Repository) -> None
 
 def _repository_key(repository: Repository) -> bytes:
     return unwrap_key(repository.store, OPERATOR)[1]
+
+
+def test_a_key_wrapped_by_a_stranger_locks_nobody_out(repository: Repository) -> None:
+    """Whoever may write can wrap a key of theirs for a public recipient; it is not taken."""
+    store = repository.store
+    theirs = new_repository(MemoryStore())
+    add_recipient(store, "aaa", theirs.keyring, b"\x05" * 32, OPERATOR)
+    add_recipient(store, "bbb", theirs.keyring, b"short", OPERATOR)
+    assert open_repository(store, OPERATOR).opened_as.label == "operator"
+    assert _repository_key(repository) != b"\x05" * 32
+    assert "keys" in findings(repository)
+    store.delete("keys/operator")
+    with pytest.raises(ChecksumError, match="settings"):
+        open_repository(store, OPERATOR)
+
+
+@pytest.mark.parametrize("content", [b"[" * 60_000, b"x" * 70_000, b"[]", b"7"])
+def test_absurd_settings_and_keys_are_damage(repository: Repository, content: bytes) -> None:
+    """Nesting without end, or more than settings ever have, is refused as damage, not as a bug."""
+    store = repository.store
+    store.put("keys/absurd", content)
+    assert open_repository(store, OPERATOR).opened_as.label == "operator"
+    assert "keys" in findings(repository)
+    store.delete("config")
+    store.put("config", content)
+    with pytest.raises(IntegrityError):
+        open_repository(store, OPERATOR)
+    assert "config" in findings(repository)
+
+
+def test_settings_of_another_key_are_found(repository: Repository) -> None:
+    """Verification says what the next opening would."""
+    theirs = new_repository(MemoryStore()).store.get("config")
+    repository.store.delete("config")
+    repository.store.put("config", theirs)
+    assert "config" in findings(repository)
+    with pytest.raises(ChecksumError):
+        open_repository(repository.store, OPERATOR)
 
 
 def test_another_repository_in_its_place_is_refused() -> None:
