@@ -28,8 +28,9 @@ from processpilot.prose.known import Duty, Known, Part, assumed_needs, base_part
 from processpilot.prose.objectives import ComponentDraft
 from processpilot.prose.outline import Outline
 from processpilot.prose.people import RoleDraft
+from processpilot.prose.sections import Found
 from processpilot.prose.spans import duration_text
-from processpilot.prose.understand import Found, Parts
+from processpilot.prose.understand import Parts
 from processpilot.prose.words import slug, unique
 
 Raw = Mapping[str, object]
@@ -313,7 +314,7 @@ def _name(found: Found, ground: Ground, base: Base | None) -> Leaf:
     claims = tuple(found.heads.get("name", ()))
     if base is not None:
         return Leaf(base.loaded.plan.name, claims)
-    words = re.sub(r"\([^()]*\)", " ", found.title)
-    words = " ".join(_DOCUMENT.sub(" ", words).split()).strip(" :–—-,&/")
+    words = re.sub(r"\([^()]*\)", " ", re.split(r"\s/\s|:\s|\s[–—]\s", found.title)[0])
+    words = " ".join(_DOCUMENT.sub(" ", words).split()).strip(" :–—-,&/\"'„“”‚‘’«»")
     name = words if re.search(r"\w", words) else found.title
     return Leaf(name or ground.known.file or "imported", claims)

@@ -48,7 +48,9 @@ def is_command(text: str) -> bool:
     words = text.split()
     if not words or "\n" in text:
         return False
-    while len(words) > 1 and words[0] in ("sudo", "$", "doas"):
+    while len(words) > 1 and (
+        words[0] in ("sudo", "$", "doas") or re.match(r"[A-Z_][A-Z0-9_]*=\S", words[0])
+    ):
         words.pop(0)
     first = words[0]
     if not re.fullmatch(r"[\w./~+-]+", first):

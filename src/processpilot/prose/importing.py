@@ -14,8 +14,9 @@ from processpilot.plan.load import LoadedPlan, parse_plan
 from processpilot.prose.assemble import base_of, settle, whole_plan
 from processpilot.prose.outline import read_outline
 from processpilot.prose.report import Report, make_report
+from processpilot.prose.sections import find_parts
 from processpilot.prose.source import Source
-from processpilot.prose.understand import find_parts, leftover_reasons, read_parts
+from processpilot.prose.understand import leftover_reasons, read_parts
 from processpilot.prose.words import mended
 from processpilot.prose.yamltext import yaml_text
 

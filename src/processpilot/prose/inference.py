@@ -120,7 +120,7 @@ def _conditional(step: StepDraft, known: Known, about: str) -> StepDraft:
     question = question.remarked(
         Tone.INFERRED, "no probe tells; where it is not needed, skip this and the steps beside it"
     )
-    noted = replace(step, condition="", notes=(*step.notes, f"Only {words}"))
+    noted = replace(step, condition="", notes=(*step.notes, f"Condition: {words}"))
     if step.is_group:
         return replace(noted, steps=(question, *noted.steps))
     return StepDraft(step.title, GROUP, (question, noted), timebox_s=step.timebox_s)
@@ -215,12 +215,14 @@ def _brought(step: StepDraft, known: Known, about: Part | None) -> list[str]:
 def _restarted(text: str, known: Known, about: Part) -> list[str]:
     found = re.search(
         r"(?:systemctl|supervisorctl|pm2)\s+(?:re)?start\s+([\w@.-]+)|\brestart-(\w+)|"
-        r"docker(?:-compose| compose)\s+(?:up|restart)\b|kubectl\s+rollout\s+restart\s+\S+",
+        r"kubectl\s+rollout\s+(?:restart|undo)\s+(?:\w+[/ ])?([\w-]+)|"
+        r"docker(?:-compose| compose)\s+(?:up|restart)\b",
         text,
     )
     if found is None:
         return []
-    part = known.named(found[1] or found[2] or "") or (about if not found[1] else None)
+    name = found[1] or found[2] or found[3] or ""
+    part = known.named(name) or (about if not found[1] and not found[3] else None)
     if part is None or part.id == known.database != about.id:
         return []
     return [part.id, *known.needing(part.id)]

@@ -7,11 +7,10 @@ that people are shown. A row may decline; the next one is tried then.
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from urllib.parse import urlsplit
 
+from processpilot.prose.addresses import check_of
 from processpilot.prose.draft import Claim, Fate
 from processpilot.prose.known import Known
 from processpilot.prose.stepdraft import StepDraft
@@ -88,6 +87,36 @@ def _become(step: StepDraft, act: Act, reason: str) -> StepDraft:
     return replace(step, act=act, claims=tuple(claims), remarks=())
 
 
+_PART_OF_RELEASE = re.compile(
+    r"^(?:npm|yarn|pnpm)\s+(?:ci|install|run\s+build|build)$|^(?:pip|bundle|composer)\s+install\b|"
+    r"^make\s+(?:build|install)$"
+)
+
+
+def with_whole_releases(step: StepDraft) -> StepDraft:
+    """Return a group in which a rollback takes over the install, build and restart after it."""
+    kept: list[StepDraft] = []
+    for inner in step.steps:
+        last = kept[-1] if kept else None
+        if last is not None and last.act.get("do") == "rollback" and _belongs(inner, last):
+            became = f"{describe(last.act)}: installing, building and restarting are part of it"
+            claims = (Claim(c.line, Fate.MAPPED, became) for c in inner.claims)
+            kept[-1] = replace(last, claims=(*last.claims, *claims))
+        else:
+            kept.append(inner)
+    return replace(step, steps=tuple(kept))
+
+
+def _belongs(step: StepDraft, release: StepDraft) -> bool:
+    if step.action == "service":
+        same = step.act.get("component") == release.act.get("component")
+        return same and step.act.get("do") == "restart"
+    if step.action == "release":
+        return step.act.get("do") == "migrate"
+    text = plain_command(step.command.text) if step.command else ""
+    return _PART_OF_RELEASE.search(text) is not None
+
+
 def describe(act: Act) -> str:
     """Return an act in a few words: restore, service restart of api, check of an address."""
     match act.get("action"):
@@ -151,58 +180,6 @@ def _applications(found: re.Match[str], scene: Scene, step: StepDraft) -> Act | 
     if part is None or not part.has_service or part.id == scene.known.database:
         return None
     return {"action": "service", "component": part.id, "do": "restart"}
-
-
-_CURL_PLAIN = frozenset({"-f", "-s", "-S", "-sS", "-fs", "-sf", "-fsS", "-sSf", "-i", "-v",
-                         "--fail", "--silent", "--show-error", "--include", "--verbose",
-                         "-fsSL", "-fSs"})  # fmt: skip
-_CURL_VALUE = frozenset({"-m", "--max-time", "--connect-timeout", "-o", "--output", "-w",
-                         "--write-out", "--retry"})  # fmt: skip
-_HEALTH = re.compile(
-    r"health|status|ping|ready|live|alive|heartbeat|version|metrics", re.IGNORECASE
-)
-
-
-def _check(found: re.Match[str], scene: Scene, step: StepDraft) -> Act | None:
-    """Return a check of the address, if the command is one that only looks."""
-    text = re.sub(r"\s*\|\s*(?:jq|python3? -m json\.tool|head|tail|grep)\b.*$", "", found[0])
-    try:
-        words = shlex.split(text)[1:]
-    except ValueError:
-        return None
-    url, method, n = "", "GET", 0
-    while n < len(words):
-        word = words[n]
-        if word in ("-I", "--head", "-sI", "-Is"):
-            method = "HEAD"
-        elif word in ("-X", "--request") and n + 1 < len(words):
-            method, n = words[n + 1], n + 1
-        elif word in _CURL_VALUE:
-            n += 1
-        elif re.match(r"https?://", word) and not url:
-            url = word
-        elif word not in _CURL_PLAIN or word == "-fsSL":
-            return None
-        n += 1
-    if method not in ("GET", "HEAD") or not _is_health(url):
-        return None
-    condition: dict[str, object] = {"kind": "http", "url": url, "status": 200}
-    if method == "HEAD":
-        condition["method"] = method
-    return {"action": "check", "conditions": [condition]}
-
-
-def _is_health(url: str) -> bool:
-    if not url or re.search(r"[$`<>\[\]{}@*\s]", url):
-        return False
-    try:
-        parts = urlsplit(url)
-        local = parts.hostname in ("localhost", "127.0.0.1")
-        return bool(parts.hostname) and (
-            local or bool(_HEALTH.search(f"{parts.path}?{parts.query}"))
-        )
-    except ValueError:
-        return False
 
 
 RESTORES = re.compile(
@@ -304,7 +281,7 @@ COMMANDS: Sequence[Row] = (
     ),
     Row(
         re.compile(r"^curl\s.*$"),
-        _check,
+        lambda found, scene, step: check_of(found[0]),
         "asks the address and compares the status",
         drills=True,
     ),

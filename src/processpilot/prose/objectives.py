@@ -20,8 +20,8 @@ _PRIORITIES = (
     (Priority.MEDIUM, r"medium|moderate|mittel|normal|\b(?:tier|p|prio|sev|class)[ -]?3\b|^3$"),
     (Priority.LOW, r"\blow\b|niedrig|gering|minor|\b(?:tier|p|prio|sev|class)[ -]?[45]\b|^[45]$"),
 )  # fmt: skip
-_RTO = re.compile(r"\bRTO\b[^:=<≤\d|]{0,40}[:=<≤]{0,2}\s*([^|;,()]*(?:\([^()]*\))?)", re.IGNORECASE)
-_RPO = re.compile(r"\bRPO\b[^:=<≤\d|]{0,40}[:=<≤]{0,2}\s*([^|;,()]*(?:\([^()]*\))?)", re.IGNORECASE)
+_RTO = re.compile(r"\bRTO\b((?:(?!\bRPO\b)[^|;,])*)", re.IGNORECASE)
+_RPO = re.compile(r"\bRPO\b((?:(?!\bRTO\b)[^|;,])*)", re.IGNORECASE)
 _DOWNTIME = re.compile(r"(?:max\w*\.? downtime|recovery time)\W+(.*)", re.IGNORECASE)
 _LOSS = re.compile(r"(?:max\w*\.? data loss|recovery point)\W+(.*)", re.IGNORECASE)
 _RANGE = re.compile(r"[0-9]\s*(?:[a-z]*\.?\s*)(?:-|–|to)\s*[0-9]", re.IGNORECASE)
@@ -91,6 +91,11 @@ class Objectives:
         """Take over objectives that stand in lists and sentences; `about` is what they are for."""
         for name, line in _told(section.blocks, about):
             self.read_line(line, name)
+        for block in section.blocks:
+            for item in block.items if isinstance(block, Items) else ():
+                part = self.found.get(bare(item.head.lead or item.text).casefold())
+                if item.blocks and part is not None:
+                    part.claims += understood(f"the component {part.title}", item.head.number)
 
     def read_line(self, line: Line, about: str) -> bool:
         """Take over objectives of one line; says whether there are any."""

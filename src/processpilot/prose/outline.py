@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
+from processpilot.prose.shape import front_matter, with_numbered_titles
 from processpilot.prose.source import Source
 from processpilot.prose.words import plain
 
@@ -158,11 +159,13 @@ class _Open:
 
 def read_outline(source: Source) -> Outline:
     """Return the structure of the document."""
-    front = _front_matter(source.lines)
+    front = front_matter(source.lines)
     lines = ["" if n in front else line for n, line in enumerate(source.lines, 1)]
+    underlines = with_numbered_titles(lines)
     parser = MarkdownIt("commonmark").enable("table").disable(["inline"])
     tokens = parser.parse("\n".join(lines))
-    rules = tuple(t.map[0] + 1 for t in tokens if t.type == "hr" and t.map)
+    rules = [t.map[0] + 1 for t in tokens if t.type == "hr" and t.map]
+    rules += [t.map[1] for t in tokens if t.type == "heading_open" and t.markup in "=-" and t.map]
     root = _Open(None, 0)
     path = [root]
     blocks = list(_blocks(tokens))
@@ -176,7 +179,7 @@ def read_outline(source: Source) -> Outline:
             path.pop()
         path[-1].sections.append(heading)
         path.append(heading)
-    return Outline(root.closed(), rules, tuple(sorted(front)))
+    return Outline(root.closed(), (*rules, *underlines), tuple(sorted(front)))
 
 
 def _as_heading(block: Block, following: Sequence[Block | _Open]) -> _Open | None:
@@ -193,18 +196,6 @@ def _as_heading(block: Block, following: Sequence[Block | _Open]) -> _Open | Non
     if opens and line.text.endswith(":") and len(line.text) <= 80:
         return _Open(line, LABEL_LEVEL)
     return None
-
-
-def _front_matter(lines: Sequence[str]) -> set[int]:
-    """Return the numbers of the lines of YAML that some documents begin with."""
-    if not lines or lines[0].strip() != "---":
-        return set()
-    for n, line in enumerate(lines[1:60], 2):
-        if line.strip() in ("---", "..."):
-            return set(range(1, n + 1))
-        if line.strip() and not re.match(r"[\w-]+\s*:|\s*-\s|\s+\S|#", line):
-            return set()
-    return set()
 
 
 def _blocks(tokens: Sequence[Token]) -> Iterator[Block | _Open]:

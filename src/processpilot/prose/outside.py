@@ -10,7 +10,7 @@ from processpilot.prose.draft import Claim, Fields, Leaf, Many, Remark, Tone, fi
 from processpilot.prose.known import Known
 from processpilot.prose.mapping import Scene, mapped
 from processpilot.prose.objectives import priority_of
-from processpilot.prose.outline import Block, Item, Items, Line, Paragraph, Section, Table
+from processpilot.prose.outline import Block, Item, Items, Line, Paragraph, Row, Section, Table
 from processpilot.prose.people import contact_of
 from processpilot.prose.spans import duration_text, find_duration, split_window
 from processpilot.prose.stepdraft import StepDraft, changed, step_nodes
@@ -85,6 +85,10 @@ class Outside:
                 more += [inner.text for inner in block.items]
                 lines += [inner.head.number for inner in block.items]
         self._vendor(title, {}, [rest, *more], lines)
+
+    def add_vendor(self, name: str, contact: Fields, lines: Sequence[int]) -> None:
+        """Take over a vendor that stood among other contacts."""
+        self._vendor(name, dict(contact.entries), (), lines)
 
     def _vendor(
         self, title: str, values: dict[str, object], texts: Sequence[str], lines: Sequence[int]
@@ -221,6 +225,9 @@ def drill_line(text: str, number: int, every_s: float | None, taken: set[str]) -
         r"vierteljährlich|halbjährlich|wöchentlich)\b\)?\s*[:–—|-]?\s*",
         "", text, flags=re.IGNORECASE,
     )  # fmt: skip
+    title = re.sub(
+        r"^(?:every|alle|twice|once|each)\b[^:–—|]{0,30}[:–—|]\s*", "", title, flags=re.IGNORECASE
+    )
     title = bare(title.strip(" |")) or bare(text)
     values = {
         "id": unique(slug(title, "drill"), taken),
@@ -228,6 +235,13 @@ def drill_line(text: str, number: int, every_s: float | None, taken: set[str]) -
         "every": duration_text(found),
     }
     return fields(values, understood("a drill", number))
+
+
+def drill_words(table: Table, row: Row) -> str:
+    """Return what a row of a table of drills says: what is done, and how often."""
+    known = columns(table.head.cells, ("every", "item"))
+    told = [cell(row.cells, known, name) for name in ("every", "item")]
+    return ": ".join(text for text in told if text) or " ".join(row.cells)
 
 
 def checklist_items(blocks: Sequence[Block], known: Known) -> Iterator[Fields]:

@@ -32,6 +32,12 @@ _CHAT = re.compile(
     r"(?<!\w)[#@][a-z][\w.-]+|\[[^\[\]]*(?:slack|chat|teams|matrix)[^\[\]]*\]", re.IGNORECASE
 )
 
+_OUTSIDE = re.compile(
+    r"\b(?:host(?:ing|er)|providers?|vendors?|isp|registrar|dns|cloud|data ?cent|carrier|insur|"
+    r"support|dienstleister|rechenzentrum|police|forensic)",
+    re.IGNORECASE,
+)
+
 
 @dataclass
 class RoleDraft:
@@ -93,7 +99,7 @@ class People:
 
     def read_table(self, table: Table) -> Sequence[Claim]:
         """Take over a table of roles; returns claims for its head."""
-        wanted = ("role", "secondary", "primary", "duties", "phone", "email", "chat")
+        wanted = ("role", "secondary", "primary", "duties", "phone", "email", "chat", "contact")
         known = columns(table.head.cells, wanted)
         known.setdefault("role", 0)
         for row in table.rows:
@@ -108,6 +114,8 @@ class People:
             values = {name: cell(row.cells, known, name) for name in ("phone", "email", "chat")}
             if any(values.values()):
                 role.contact = fields(values)
+            elif contact := contact_of(cell(row.cells, known, "contact")):
+                role.contact = contact
             role.claims += understood(f"the role {role.title}", row.number)
         return understood("the head of a table of roles", table.head.number, table.rule)
 
@@ -163,16 +171,24 @@ class People:
                 self._contacts.append((bare(row.cells[place]), contact, (row.number,)))
         return understood("the head of a table of contacts", table.head.number, table.rule)
 
-    def settle_contacts(self) -> None:
-        """Give each contact to the role it names; who has no role gets one."""
+    def settle_contacts(self) -> list[tuple[str, Fields, tuple[int, ...]]]:
+        """Give each contact to the role it names; who has no role gets one.
+
+        Returns those of vendors: somebody outside is no role.
+        """
+        vendors = []
         for name, contact, lines in self._contacts:
             role = self._like(name)
+            if role is None and _OUTSIDE.search(name):
+                vendors.append((name, contact, lines))
+                continue
             if role is None:
                 role = self.role(name)
                 role.remarks.append(Remark(Tone.INFERRED, "a role, because it has a contact"))
             claims = understood(f"how {role.title} is reached", *lines)
             role.contact = Fields(contact.entries, claims)
         self._contacts = []
+        return vendors
 
     def _like(self, name: str) -> RoleDraft | None:
         """Return the role whose title says what `name` says, but for words like lead and team."""

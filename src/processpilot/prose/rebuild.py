@@ -33,6 +33,7 @@ _TITLES = {
 _ASSESSING = re.compile(r"\b(?:assess|evaluat|bewert|diagnos|inspect|triage|analy)", re.IGNORECASE)
 # What may not come before the sequence ends, and moves behind it where the document has it earlier.
 _AFTERWARDS = (ActionName.BACKUP,)
+_KEEP = "stays where it was put"
 
 
 def arranged(steps: Sequence[StepDraft], approver: str | None) -> tuple[StepDraft, ...]:
@@ -41,18 +42,21 @@ def arranged(steps: Sequence[StepDraft], approver: str | None) -> tuple[StepDraf
     `approver` is the role that agrees before the old server is fenced, None where there is none.
     """
     taken = {action: [s for s in every_draft(steps) if s.action == action] for action in ActionName}
-    early, within = _place_of_assess(steps)
     sequence = [_member(action, taken[action]) for action in SEQUENCE]
     sequence = [_approved(s, approver) if s.action == ActionName.FENCE else s for s in sequence]
-    if early:
+    way = _place_of_assess(steps)
+    if way is not None:
+        steps = _appended(steps, way, _early(taken[ActionName.ASSESS]))
         sequence = sequence[1:]
     placed = _put(steps, tuple(sequence))
-    if early:
-        why = "this group assesses, and the recovery needs to know what is left"
-        assess = _member(ActionName.ASSESS, taken[ActionName.ASSESS], why)
-        placed = _appended(placed, within, assess)
     backup = _member(ActionName.BACKUP, taken[ActionName.BACKUP])
     return (*placed, backup)
+
+
+def _early(found: Sequence[StepDraft]) -> StepDraft:
+    """Return the assessment for a group of the document that assesses."""
+    why = "assess: this group assesses, and the recovery needs to know what is left"
+    return replace(_member(ActionName.ASSESS, found, why), condition=_KEEP)
 
 
 def _member(action: ActionName, found: Sequence[StepDraft], why: str = "") -> StepDraft:
@@ -81,8 +85,8 @@ def _approved(step: StepDraft, approver: str | None) -> StepDraft:
     return step.having(approval=approver) if approver else step
 
 
-def _place_of_assess(steps: Sequence[StepDraft]) -> tuple[bool, tuple[int, ...]]:
-    """Return whether a group before the restore assesses, and the way to it.
+def _place_of_assess(steps: Sequence[StepDraft]) -> tuple[int, ...] | None:
+    """Return the way to a group that assesses and is over before the restore, or None.
 
     One that reads the backups is preferred to one that only says so.
     """
@@ -90,13 +94,15 @@ def _place_of_assess(steps: Sequence[StepDraft]) -> tuple[bool, tuple[int, ...]]
     for path, step in _ways(steps, ()):
         if step.action == ActionName.RESTORE:
             break
+        if not step.is_group or any(s.action == ActionName.RESTORE for s in every_draft([step])):
+            continue
         inner = [s.action for s in step.steps]
-        if step.is_group and ActionName.LIST_BACKUPS in inner:
-            return True, path
+        if ActionName.LIST_BACKUPS in inner:
+            return path
         commanded = any(a not in ("manual", "sequence") for a in inner)
-        if step.is_group and best is None and commanded and _ASSESSING.search(step.title):
+        if best is None and commanded and _ASSESSING.search(step.title):
             best = path
-    return best is not None, best or ()
+    return best
 
 
 def _ways(
@@ -135,6 +141,8 @@ def _put(steps: Sequence[StepDraft], sequence: tuple[StepDraft, ...]) -> tuple[S
             if step.action == ActionName.RESTORE and not done:
                 done = True
                 kept += sequence
+            elif step.action == ActionName.ASSESS and step.condition == _KEEP:
+                kept.append(replace(step, condition=""))
             elif step.action == ActionName.ASSESS or step.action in members:
                 continue
             elif step.is_group:

@@ -19,7 +19,7 @@ from processpilot.prose.draft import (
 )
 from processpilot.prose.inference import completed
 from processpilot.prose.known import Known, Part
-from processpilot.prose.mapping import Scene, mapped, restores_database
+from processpilot.prose.mapping import Scene, mapped, restores_database, with_whole_releases
 from processpilot.prose.outline import Block, Code, Items, Paragraph, Section, Table
 from processpilot.prose.rebuild import arranged
 from processpilot.prose.stepdraft import StepDraft, changed, every_draft, manual_step, step_nodes
@@ -63,7 +63,7 @@ class ScenarioDraft:
 def read_scenario(section: Section, known: Known, taken: set[str]) -> ScenarioDraft:
     """Return a section as a scenario; whatever in it is no symptom is a step or a step's note."""
     assert section.title is not None
-    title = bare(section.heading)
+    title = re.sub(r"^(?:if|when|falls|wenn)\s+", "", bare(section.heading), flags=re.IGNORECASE)
     symptoms, blocks, rest = _symptoms(section)
     reading = Reading(known)
     steps = read_steps(Section(section.title, section.level, blocks, rest), reading)
@@ -87,7 +87,7 @@ def read_scenario(section: Section, known: Known, taken: set[str]) -> ScenarioDr
 def scenario_node(draft: ScenarioDraft, known: Known, rebuild: str | None) -> Fields:
     """Return the scenario as the plan has it; `rebuild` is the id of the one that rebuilds."""
     scene = Scene(known, draft.rebuilds, draft.component, None)
-    steps = changed(draft.steps, lambda step: mapped(step, scene))
+    steps = changed(draft.steps, lambda step: with_whole_releases(mapped(step, scene)))
     if draft.rebuilds and any(s.action == "restore" for s in every_draft(steps)):
         steps = arranged(steps, known.commander)
     steps = completed(steps, known, draft.component)

@@ -17,10 +17,11 @@ _COLUMNS: dict[str, tuple[str, ...]] = {
     "priority": (r"priorit|criticality|kritikalit", r"\btier\b|severity|class|impact"),
     "needs": (r"depend|needs|requires|abhängig",),
     "role": (r"\brole\b|\brolle\b", r"function|team|responsib|position|funktion"),
-    "primary": (r"primary|haupt|\blead\b|owner|assigned|person|who|name|holder|verantwortlich",),
+    "primary": (r"primary|main\b|haupt|\blead\b|owner|assigned|person|who|name|holder|"
+                r"verantwortlich",),
     "secondary": (r"secondary|backup|deputy|stand-?in|alternate|substitute|vertret|stellv",),
     "duties": (r"dut(?:y|ies)|responsibilit|tasks?|aufgaben|description",),
-    "phone": (r"phone|mobile|\btel|handy|call|pager",),
+    "phone": (r"phone|hotline|mobile|\btel|handy|call|pager",),
     "email": (r"e-?mail",),
     "chat": (r"slack|chat|teams|channel|matrix|messenger|handle|im\b",),
     "contact": (r"contact|reach|kontakt|support|portal|how",),

@@ -34,20 +34,20 @@ _TITLES: tuple[tuple[Topic, str], ...] = (
     (Topic.SUPPORT, r"support (?:escalation|levels?|tiers?|slas?)|vendor support|support-?stufen|"
                     r"response (?:times?|slas?)"),
     (Topic.VENDORS, r"vendors?\b|suppliers?\b|third.part|external|service providers?|"
-                    r"dienstleister|anbieter|externe"),
+                    r"dienstleister|anbieter|externe|lieferanten"),
     (Topic.PROVIDERS, r"(?:by|per|each) (?:database )?provider|provider.specific|"
                       r"database providers?$"),
     (Topic.FOLLOW_UPS, r"post.?(?:incident|recovery|mortem)|after (?:the |an )?(?:incident|"
                        r"recovery)|afterwards|lessons|retrospective|follow.?ups?|nachbereitung|"
                        r"documentation updates|\breview\b|nacharbeit"),
-    (Topic.CHECKLIST, r"check ?list|acceptance criteria|sign.?off|abnahme"),
+    (Topic.CHECKLIST, r"check ?list|acceptance criteria|done when|success criteria|sign.?off|abnahme"),
     (Topic.DRILLS, r"\bdrills?\b|exercises?\b|rehears|game ?days?|übung|\btest(?:s|ing)?\b"),
     (Topic.ESCALATION, r"escalat|eskalation|call tree|\bpaging\b|who to wake|alarmierung"),
     (Topic.CONTACTS, r"contacts?\b|kontakte?\b|phone|telefon|ansprechpartner"),
     (Topic.TEAM, r"\bteam\b|\broles?\b|rollen|responsib|zuständig|who does|responders|\bpeople\b"),
     (Topic.OBJECTIVES, r"objectives?\b|\brto\b|\brpo\b|service level|\bslos?\b|targets?\b|"
                        r"inventory|critical (?:systems|services)|ziele\b|wiederanlauf|"
-                       r"components?\b|komponenten|what (?:matters|we protect)|scope"),
+                       r"components?\b|komponenten|what (?:matters|we protect|must)|scope"),
     (Topic.IMPACT, r"impact|classification|severit|priorit(?:y|ies)|kritikalität|schweregrad"),
     (Topic.SYMPTOMS, r"^(?:symptoms?|detection|indicators?|signs|triggers?|alerts?|how (?:you|to) "
                      r"(?:notice|know|recogni[sz]e|detect)|symptome|anzeichen|erkennung|"
@@ -58,12 +58,13 @@ _TITLES: tuple[tuple[Topic, str], ...] = (
                       r"szenarien|störfälle|notfälle|recovery procedures|^procedures\b|outages\b|"
                       r"what can (?:go wrong|happen)|failures\b"),
     (Topic.STEPS, r"^(?:steps?|procedure|resolution|mitigation|remediation|recovery(?: steps| "
-                  r"procedure)?|restore|response|actions?|immediate|diagnos|verif|validat|investigat|"
+                  r"procedure)?|restore|response|actions?|immediate|triage|before you|diagnos|verif|validat|investigat|"
                   r"roll ?back|pre.?requisites?|pre-?checks?|vorgehen|schritte|maßnahmen|"
                   r"sofortmaßnahmen|prüfung)"),
     (Topic.SCENARIO, r"^scenario|^szenario|failure|outage|loss\b|\blost\b|corrupt|breach|ransom|"
                      r"\bdown\b|unavailab|crash|delet|disk full|full disk|ausfall|verlust|angriff|"
-                     r"compromis|\bfails?\b|disaster|failover|kaputt|weg\b|gone\b|intrusion"),
+                     r"compromis|\bfails?\b|disaster|failover|kaputt|\bfire\b|\bbrand\b|flood|"
+                     r"\bwasser|stromlos|power cut|weg\b|gone\b|intrusion"),
 )  # fmt: skip
 _PATTERNS = tuple((topic, re.compile(text, re.IGNORECASE)) for topic, text in _TITLES)
 _ASIDE = re.compile(
