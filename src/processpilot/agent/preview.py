@@ -1,32 +1,25 @@
-"""The dry run of a recovery: for each step, what it would do and how far that was verified."""
+"""The dry run of a scenario: for each step, what it would do and how far that was verified.
+
+What a step would do is looked at by `foresight` for general steps and by `rebuilding` for those
+that rebuild the database; nothing is changed.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from enum import StrEnum
 
+from processpilot.agent.foresight import Coverage, Foreseen, foresee
+from processpilot.agent.rebuilding import foresee_rebuilding
 from processpilot.errors import ProcessPilotError
-from processpilot.evidence.page import format_bytes
 from processpilot.plan.act import ActionName
+from processpilot.plan.condition import condition_from_json
 from processpilot.plan.model import Autonomy
 from processpilot.plan.scenario import Scenario
-from processpilot.recovery.look import why_silent_at
-from processpilot.recovery.rebuild import folder_beside
-from processpilot.restore.plan import RestoreRequest, plan_restore
-from processpilot.restore.target import RecoveryTarget, TargetKind
 from processpilot.runbook.compose import compose
-from processpilot.wiring.drivers import driver_for
+from processpilot.runbook.step import StepSpec
+from processpilot.wiring.running import steps_of
 from processpilot.wiring.wired import Wired
-
-
-class Coverage(StrEnum):
-    """How well a dry run knows a step: looked at, only described, or unknowable beforehand."""
-
-    VERIFIED = "verified"
-    SIMULATED = "simulated"
-    UNKNOWN = "cannot be known"
-
 
 _MEANINGS = {
     Coverage.VERIFIED: "looked at now",
@@ -37,7 +30,7 @@ _MEANINGS = {
 
 @dataclass(frozen=True, slots=True)
 class PreviewStep:
-    """One step of a dry run."""
+    """One step of a dry run; `refusal` is what would stop it now."""
 
     id: str
     title: str
@@ -45,6 +38,7 @@ class PreviewStep:
     text: str
     refusal: str | None
     approval: str | None
+    only_if: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +58,8 @@ class Preview:
         for number, step in enumerate(self.steps, 1):
             yield f"{number:>2}. {step.title}  [{step.coverage}]"
             yield f"    {step.text}"
+            if step.only_if is not None:
+                yield f"    {step.only_if}"
             if step.approval is not None:
                 yield f"    waits until {step.approval} agrees"
             if step.refusal is not None:
@@ -74,63 +70,42 @@ class Preview:
 
 
 def preview_recovery(wired: Wired, scenario: Scenario) -> Preview:
-    """Return what recovering would do now; changes nothing."""
-    looks: dict[ActionName, Callable[[], str]] = {
-        ActionName.ASSESS: lambda: f"the database is silent: {why_silent_at(wired.address)}",
-        ActionName.RESTORE: lambda: _restore(wired),
-        ActionName.FENCE: lambda: _driver(wired, scenario),
-    }
-    steps = []
+    """Return what a run of the scenario would do now; changes nothing."""
     plan = wired.loaded.plan
-    for step in compose(plan, scenario, asks=plan.autonomy is Autonomy.APPROVE).steps:
-        coverage, text, refusal = Coverage.SIMULATED, _described(wired, scenario, step.action), None
-        if step.action in looks:
-            coverage = Coverage.VERIFIED
-            try:
-                text = looks[ActionName(step.action)]()
-            except ProcessPilotError as error:
-                refusal = error.message
-        elif step.action in (ActionName.PROVE, ActionName.VALIDATE):
-            coverage = Coverage.UNKNOWN
-        steps.append(PreviewStep(step.id, step.title, coverage, text, refusal, step.approval))
-    return Preview(scenario.id, tuple(steps))
+    composed = compose(plan, scenario, asks=plan.autonomy is Autonomy.APPROVE)
+    return Preview(scenario.id, tuple(_previewed(wired, spec) for spec in composed.steps))
 
 
-def _described(wired: Wired, scenario: Scenario, name: str) -> str:
-    """Return what a step would do, with the names it would use."""
-    if name not in {*ActionName}:
-        return name
-    action = ActionName(name)
-    data_dir = wired.loaded.plan.database.data_dir
-    if action is ActionName.SWAP and data_dir is not None:
-        place = wired.loaded.resolve(data_dir)
-        return f"rename {place} to {place}.before-RUN, then {place}.recovered-RUN to {place}"
-    if action is ActionName.START_DATABASE:
-        driver = driver_for(wired.loaded.plan.component(scenario.component), wired.loaded)
-        if driver is None:
-            return "nothing in the plan starts the database: a person is asked to"
-        return f"start it through {driver.name}"
-    return action.meaning
-
-
-def _restore(wired: Wired) -> str:
-    data_dir = wired.loaded.plan.database.data_dir
-    if data_dir is None:
-        raise ProcessPilotError("the plan does not say where the data directory is")
-    folder = folder_beside(wired.loaded.resolve(data_dir), "dry-run")
-    request = RestoreRequest(RecoveryTarget(TargetKind.LATEST), folder, bin_dirs=wired.bin_dirs)
-    plan = plan_restore(wired.repository, request)
-    return (
-        f"backup {plan.manifest.backup_id} ({format_bytes(plan.bytes)}), "
-        f"{format_bytes(plan.log_bytes)} of log to {plan.planned_lsn} on timeline "
-        f"{plan.chain.timeline}; {format_bytes(plan.free_bytes)} free"
+def _previewed(wired: Wired, spec: StepSpec) -> PreviewStep:
+    rebuilds = spec.action in {*ActionName}
+    looks: Callable[[], Foreseen] = (
+        (lambda: foresee_rebuilding(wired, spec)) if rebuilds else (lambda: _general(wired, spec))
+    )
+    try:
+        found = looks()
+    except ProcessPilotError as error:
+        found = Foreseen(Coverage.VERIFIED, "it was looked at, and would be refused", error.message)
+    return PreviewStep(
+        spec.id,
+        spec.title,
+        found.coverage,
+        found.text,
+        found.refusal,
+        spec.approval,
+        _needed(wired, spec),
     )
 
 
-def _driver(wired: Wired, scenario: Scenario) -> str:
-    driver = driver_for(wired.loaded.plan.component(scenario.component), wired.loaded)
-    if driver is None:
-        return "nothing in the plan can hold the old server; a person has to"
-    return (
-        f"{driver.name} is {driver.status().state}; it can{'' if driver.holds else 'not'} be held"
-    )
+def _general(wired: Wired, spec: StepSpec) -> Foreseen:
+    return foresee(steps_of(wired), spec)
+
+
+def _needed(wired: Wired, spec: StepSpec) -> str | None:
+    """Say whether a step that is only sometimes needed would be needed now."""
+    if spec.only_if is None:
+        return None
+    try:
+        why = steps_of(wired).asker.ask(condition_from_json(spec.only_if))
+    except ProcessPilotError as error:
+        return f"nobody can tell now whether it is needed: {error.message}"
+    return "needed now" if why is None else f"not needed now: {why}"
