@@ -84,19 +84,22 @@ def report_lines(findings: Sequence[Finding], width: int) -> list[str]:
 
 
 def _group_lines(group: Sequence[Finding], width: int) -> list[str]:
-    """Return the findings of one code; a way out that all share comes once, at the end."""
-    shared = len({finding.way_out for finding in group}) == 1 and len(group) > 1
-    lines = [line for f in group for line in _finding_lines(f, width, way_out=not shared)]
-    return [*lines, *_wrapped(f"-> {group[0].way_out}", width, "  ", "     ")] if shared else lines
-
-
-def _finding_lines(finding: Finding, width: int, *, way_out: bool) -> list[str]:
-    position = f"{finding.line}:{finding.column}"
-    lines = _wrapped(f"{position:<8}{finding.message}", width, "  ", " " * 10)
-    if finding.arithmetic:
-        lines += _wrapped(finding.arithmetic, width, " " * 10, " " * 10)
-    if way_out and finding.way_out:
-        lines += _wrapped(f"-> {finding.way_out}", width, " " * 10, " " * 13)
+    """Return the findings of one code; what all of them share comes once, at the end."""
+    several = len(group) > 1
+    same = several and len({finding.arithmetic for finding in group}) == 1
+    shared = several and len({finding.way_out for finding in group}) == 1
+    lines: list[str] = []
+    for finding in group:
+        position = f"{finding.line}:{finding.column}"
+        lines += _wrapped(f"{position:<8}{finding.message}", width, "  ", " " * 10)
+        if not same:
+            lines += _wrapped(finding.arithmetic, width, " " * 10, " " * 10)
+        if not shared:
+            lines += _wrapped(f"-> {finding.way_out}", width, " " * 10, " " * 13)
+    if same:
+        lines += _wrapped(group[0].arithmetic, width, "  ", "  ")
+    if shared:
+        lines += _wrapped(f"-> {group[0].way_out}", width, "  ", "     ")
     return lines
 
 

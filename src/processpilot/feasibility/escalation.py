@@ -67,13 +67,12 @@ def _late(scenario: str, reach: Reach, role: Role, n: int, level: EscalationLeve
     when = f"minutes {begin_s / 60:g} to {end_s / 60:g}"
     after = minutes(level.after_s)
     ends_first = not reach.end.unknown and end_s <= level.after_s
-    title = level.title or f"level {n + 1}"
     return Remark(
         "called-before-woken",
         reach.place,
-        f"{scenario}: step {reach.step.id} calls {role.id}, whom {title} wakes later",
-        f"called in {when}, woken {after} after the beginning ({title}), and only if nobody has "
-        f"acknowledged by then: {minutes(level.after_s - begin_s)} too late",
+        f"{scenario}: step {reach.step.id} calls {role.id}, whom level {n + 1} wakes later",
+        f"called in {when}, woken {after} after the beginning (level {n + 1}), and only if nobody "
+        f"has acknowledged by then: {minutes(level.after_s - begin_s)} too late",
         f"Name {role.id} in a level at {minutes(begin_s)}, or let another role do this step.",
         Severity.ERROR if ends_first else None,
     )

@@ -8,6 +8,7 @@ from processpilot.feasibility.path import Source, Span, Term
 
 _MINUTE_S = 60.0
 _HOUR_S = 3600.0
+_SHOWN = 4
 _PLURALS = {Source.ESTIMATE: "estimates", Source.TIMEBOX: "time boxes"}
 
 
@@ -44,10 +45,14 @@ def addition(span: Span) -> str:
         origin = ""
     total = f"{number(span.seconds, unit_s)} {unit}"
     sum_ = f"{' + '.join(shown)} = {total}" if len(shown) > 1 else total
-    rest = (
-        f", not counting {', '.join(span.unknown)}: nobody knows how long" if span.unknown else ""
-    )
+    rest = f", not counting {listed(span.unknown)}: nobody knows how long" if span.unknown else ""
     return f"{sum_}{origin}{rest}"
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return names for a sentence; of many, only the first."""
+    rest = len(names) - _SHOWN
+    return ", ".join(names[:_SHOWN]) + (f" and {rest} more" if rest > 0 else "")
 
 
 def _origin(term: Term) -> str:

@@ -10,12 +10,15 @@ from croniter import croniter
 
 from processpilot.feasibility.figures import hours
 from processpilot.feasibility.finding import Remark, Severity
+from processpilot.feasibility.shell import commands_of
 from processpilot.feasibility.study import Placed, Study
 from processpilot.feasibility.texts import texts_of
 from processpilot.plan.act import ActionName
 from processpilot.plan.model import ProtectionMode
+from processpilot.plan.step import CommandStep
 
 _DUMP = re.compile(r"\bpg_dump(?:all)?\b|\bpg_restore\b|\.dump\b|\bbackup\.sh\b|\brestore\.sh\b")
+_RESTORE = re.compile(r"\bpg_restore\b|\brestore\.sh\b(?!.*--list)|^psql\b.*\.(?:sql|dump)\b")
 _CADENCES = (("hourly", 3600.0), ("daily", 86400.0), ("weekly", 604800.0), ("monthly", 2678400.0))
 _CADENCE = re.compile(r"(?i)(?<![a-z])(hourly|daily|weekly|monthly)(?![a-z])")
 _REPLAY = re.compile(r"\brecovery_target_\w+|\brecovery\.signal\b|\bapply wal\b", re.IGNORECASE)
@@ -85,7 +88,10 @@ def _cadence(study: Study) -> Iterator[Remark]:
 
 
 def _dumps(study: Study) -> Iterator[Remark]:
-    """Yield the first dump of each cadence that what is written relies on."""
+    """Yield the first dump of each cadence that what is written relies on.
+
+    Where no words tell how often a dump is made, it is as often as backups are.
+    """
     seen: set[str] = set()
     for placed in study.steps:
         text = "\n".join(texts_of(placed.step))
@@ -93,10 +99,22 @@ def _dumps(study: Study) -> Iterator[Remark]:
         if cadence is None or not _DUMP.search(f"{text}\n{_whole(study, placed)}"):
             continue
         name = cadence[1].lower()
-        if name in seen or "dump" not in text and "backup" not in text.lower():
+        if name in seen or ("dump" not in text and "backup" not in text.lower()):
             continue
         seen.add(name)
-        yield from _dump_cadence(study, placed, name)
+        yield from _dump_cadence(study, placed, name, dict(_CADENCES)[name])
+    restored = (p for p in study.steps if p.scenario and _restores_dump(p))
+    if not seen and (first := next(restored, None)) is not None:
+        interval_s = longest_interval_s(study.plan.backup.schedule, study.world.now)
+        names = {seconds: name for name, seconds in _CADENCES}
+        name = names.get(interval_s, f"every {hours(interval_s)},")
+        yield from _dump_cadence(study, first, name, interval_s)
+
+
+def _restores_dump(placed: Placed) -> bool:
+    return isinstance(placed.step, CommandStep) and any(
+        _RESTORE.search(" ".join(command.words)) for command in commands_of(placed.step.argv)
+    )
 
 
 def _whole(study: Study, placed: Placed) -> str:
@@ -109,13 +127,11 @@ def _whole(study: Study, placed: Placed) -> str:
     )
 
 
-def _dump_cadence(study: Study, placed: Placed, name: str) -> Iterator[Remark]:
-    interval_s = dict(_CADENCES)[name]
+def _dump_cadence(study: Study, placed: Placed, name: str, interval_s: float) -> Iterator[Remark]:
     missed = [c for c in study.plan.components if c.rpo_s < interval_s]
     if not missed:
         return
-    strictest = min((c for c in missed if c.rpo_s > 0), key=lambda c: c.rpo_s, default=missed[0])
-    database = next((c for c in missed if not c.depends_on), strictest)
+    database = next((c for c in missed if not c.depends_on), missed[0])
     each = "; ".join(
         f"{c.id} {hours(interval_s)} - {hours(c.rpo_s)} = {hours(interval_s - c.rpo_s)} too much"
         for c in missed
@@ -127,7 +143,7 @@ def _dump_cadence(study: Study, placed: Placed, name: str) -> Iterator[Remark]:
         "dump-cadence",
         placed.place,
         f"{name} dumps against an objective of {hours(database.rpo_s)} for {database.id}",
-        f"{name}: up to {hours(interval_s)} between two dumps; {each}",
+        f"up to {hours(interval_s)} between two dumps; {each}",
         "Restore the streamed backup instead (`action: restore`, then `action: replay`).",
         Severity.WARNING if streams else None,
     )

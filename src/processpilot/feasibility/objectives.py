@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from processpilot.feasibility.figures import addition, hours, minutes, number
+from processpilot.feasibility.figures import addition, hours, listed, minutes, number
 from processpilot.feasibility.finding import Remark
 from processpilot.feasibility.path import Reach, Span, Timeline
 from processpilot.feasibility.study import Study
@@ -116,13 +116,13 @@ def _judged(
             f"{start}{objective}: {late} too late",
             f"{_shorten(span)}, or agree on {minutes(span.seconds)} or more for {component.id}.",
         )
-    elif span.unknown:
+    elif span.unknown and slack_s > 0:
         yield Remark(
             "objective-unproven",
             where,
-            f"{name} has an objective of {hours(component.rto_s)} that cannot be compared",
+            f"{name} may or may not meet its objective of {hours(component.rto_s)}",
             f"{start}{objective}: {minutes(slack_s)} are left for what nobody knows",
-            f"Give {', '.join(span.unknown)} an estimate or a time box.",
+            f"Give an estimate or a time box to {listed(span.unknown)}.",
         )
     elif slack_s == 0 and span.seconds > 0:
         yield Remark(

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from processpilot.feasibility.figures import listed
 from processpilot.feasibility.finding import Remark, Severity
 from processpilot.feasibility.named import NamedCommand, named_commands, named_hosts
 from processpilot.feasibility.placeholders import in_command, is_placeholder
@@ -15,7 +16,6 @@ from processpilot.feasibility.shell import is_builtin
 from processpilot.feasibility.study import Study
 from processpilot.plan.component import Pm2Process, SystemdUnit
 
-_SHOWN = 6
 _RUNNERS = frozenset({"npm", "pnpm", "yarn"})
 _UNIT_VERBS = re.compile(
     r"(?:try-)?(?:reload-or-)?(?:re)?start|stop|reload|status|is-active|is-enabled|enable|disable"
@@ -49,17 +49,12 @@ def remarks(study: Study) -> Iterator[Remark]:
             lack.code,
             first.place,
             lack.what,
-            f"{lack.detail}named by {_listed(names)}",
+            f"{lack.detail}named by {listed(names)}",
             lack.way_out,
             None if first.runs else Severity.WARNING,
         )
     yield from _units_of_components(study)
     yield from _hosts(study)
-
-
-def _listed(names: Sequence[str]) -> str:
-    rest = len(names) - _SHOWN
-    return ", ".join(names[:_SHOWN]) + (f" and {rest} more" if rest > 0 else "")
 
 
 def _lacks(study: Study, named: NamedCommand) -> Iterator[_Lack]:

@@ -96,8 +96,8 @@ def _unaccepted(study: Study, placed: Placed) -> Iterator[Remark]:
         yield Remark(
             "command-not-accepted",
             placed.place,
-            f"{placed.owner}: nobody has accepted the command of {step.id}",
-            f"from {step.origin}; it is shown to a person instead of run",
+            f"{placed.owner}: nobody has accepted {step.id}, from {step.origin}",
+            "until then it is shown to a person instead of run",
             "Look at it, then run `processpilot plan accept`.",
         )
 

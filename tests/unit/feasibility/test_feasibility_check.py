@@ -6,12 +6,15 @@ import re
 from pathlib import Path
 
 import pytest
-from feasibility_plans import RUNBOOK, Here, findings, of_code
+from feasibility_plans import PATH, RUNBOOK, Here, findings, of_code
 from plan_text import position_of
 
+from processpilot.feasibility.check import check_plan
 from processpilot.feasibility.codes import CODES
 from processpilot.feasibility.finding import Finding, Severity
 from processpilot.plan.builtin import ApplicationPlaces, Basics, application_plan
+from processpilot.prose.importing import import_document
+from processpilot.prose.source import read_source
 
 PAGE = Path(__file__).parents[3] / "docs" / "plan-check.md"
 HERE = Here(programs=frozenset({"sh", "npm", "curl", "ls", "tail"}))
@@ -71,14 +74,15 @@ def test_what_is_only_kept_for_people_is_no_error(runbook: tuple[Finding, ...]) 
 
 
 def test_our_own_application_s_plan_has_only_honest_errors() -> None:
-    """Its objectives are the runbook's, contradictions included, and its roles have no contacts."""
+    """Its objectives and its escalation are the runbook's; its roles have no contacts."""
     text = application_plan(
         Basics("shop", "postgresql://postgres@/shop?host=/run/pg", "file:///backups"),
         ApplicationPlaces("http://127.0.0.1:5000", "unix:///run/s.sock", "file:password"),
     )
     errors = {f.code for f in findings(text) if f.severity is Severity.ERROR}
     agreed = {"objective-missed", "rto-contradiction", "rpo-contradiction", "loss-bound"}
-    assert agreed <= errors <= agreed | {"beyond-critical", "nobody-reachable"}
+    honest = {"beyond-critical", "called-before-woken", "nobody-reachable"}
+    assert agreed <= errors <= agreed | honest
 
 
 def test_the_page_explains_every_code_as_the_table_does() -> None:
@@ -101,3 +105,42 @@ def test_every_code_is_said_somewhere() -> None:
     for code in CODES:
         made = code in source or code.split("-", 1)[1] in ("contradiction", "on-database-disk")
         assert made, code
+
+
+SEED = Path(__file__).parents[4] / "shared" / "seed" / "DISASTER_RECOVERY.md"
+
+
+@pytest.mark.skipif(not SEED.exists(), reason="../shared/seed is not here")
+def test_the_runbook_this_product_started_from() -> None:
+    """Imported as it is, it is told what it cannot hold."""
+    found = check_plan(import_document(read_source(SEED), PATH).loaded, HERE.world())
+    told = {(f.code, f.message.split(" by ")[0]) for f in found}
+    name = "complete-database-failure"
+    assert {
+        ("objective-missed", f"{name}: api misses its objective of 2 h"),
+        ("objective-missed", f"{name}: frontend misses its objective of 1 h"),
+        ("no-slack", f"{name}: database has no slack in its objective of 4 h"),
+        (
+            "beyond-critical",
+            "data-corruption takes 300 min, longer than every critical objective",
+        ),
+        (
+            "beyond-critical",
+            "security-breach takes 480 min, longer than every critical objective",
+        ),
+        (
+            "two-roles",
+            "DevOps Engineer is the primary of both database-administrator and infrastructure-team",
+        ),
+        ("dump-cadence", "daily dumps against an objective of 1 h for database"),
+        ("placeholder-contact", "incident-commander has placeholders for a contact"),
+        ("placeholder-contact", "DNS Provider has a placeholder for a contact"),
+        ("command-missing", "./restore.sh does not exist here"),
+        ("vendor-command", "supabase db dump has no flag --list"),
+        ("vendor-command", "pscale branch create makes a branch without rows"),
+        ("vendor-command", "Railway's page for them is called Backups"),
+    } <= told
+    (call,) = [f for f in of_code(found, "called-before-woken") if name in f.message]
+    assert "called in minutes 0 to 15, woken 60 min after the beginning" in call.arithmetic
+    (api,) = [f for f in of_code(found, "objective-missed") if f"{name}: api" in f.message]
+    assert api.arithmetic.startswith("15 + 15 + 90 + 60 = 180 min (time boxes) until api is up")

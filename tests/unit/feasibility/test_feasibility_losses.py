@@ -53,6 +53,15 @@ def test_daily_dumps_against_an_hour() -> None:
     assert found.severity == "error"
 
 
+def test_a_dump_of_unknown_cadence_is_as_old_as_backups_are() -> None:
+    """The schedule is the best that is known; listing dumps restores none."""
+    text = small("- {id: a, title: A, action: command, argv: [./restore.sh, x.dump], timebox: 1m}")
+    assert of_code(findings(text), "dump-cadence")[0].message.startswith("daily dumps against")
+    often = text.replace("components:", 'backup: {schedule: "0 */6 * * *"}\ncomponents:')
+    assert of_code(findings(often), "dump-cadence")[0].message.startswith("every 6 h, dumps")
+    assert not of_code(findings(text.replace("x.dump", "--list")), "dump-cadence")
+
+
 def test_hourly_dumps_against_an_hour_are_enough() -> None:
     """The cadence is read from the words, not assumed."""
     assert not of_code(findings(small(DUMP.replace("daily", "hourly"))), "dump-cadence")

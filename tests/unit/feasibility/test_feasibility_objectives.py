@@ -90,6 +90,8 @@ def test_an_unknown_step_leaves_the_objective_unproven() -> None:
     assert len(of_code(found, "objective-unproven")) == 1
     assert "180 min are left" in of_code(found, "objective-unproven")[0].arithmetic
     assert of_code(findings(small(unknown + known % "300m")), "objective-missed")
+    (used_up,) = of_code(findings(small(unknown + known % "240m")), "no-slack")
+    assert "240 min (time box), not counting hope" in used_up.arithmetic
 
 
 def test_beyond_every_critical_objective() -> None:

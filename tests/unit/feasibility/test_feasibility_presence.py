@@ -29,9 +29,7 @@ def test_a_lack_is_told_once_with_all_that_name_it() -> None:
     """Five steps without a program are one thing to mend."""
     steps = "".join(run("[gone]", id_=f"step{n}") for n in range(8))
     (found,) = of_code(findings(small(steps), HERE), "command-missing")
-    assert found.arithmetic == (
-        "not found on PATH; named by step0, step1, step2, step3, step4, step5 and 2 more"
-    )
+    assert found.arithmetic == ("not found on PATH; named by step0, step1, step2, step3 and 4 more")
 
 
 def test_a_program_with_a_path_is_looked_for_where_the_step_runs() -> None:
