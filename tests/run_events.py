@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import strategies as st
 
 from processpilot.journal.event import Event, JsonValue
-from processpilot.runbook.state import Kind, RunState, fold, stream_of
-from processpilot.runbook.step import StepSpec
+from processpilot.runbook.state import Kind, RunState, apply, fold, stream_of
+from processpilot.runbook.step import MANUAL, GroupSpec, OnFailure, StepSpec
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 RUN = "r1"
@@ -23,7 +23,11 @@ def event(sequence: int, kind: str, **data: JsonValue) -> Event:
     return Event(sequence, stream_of(RUN), sequence, at, kind, data, 1, "", "")
 
 
-def begun(steps: Sequence[StepSpec]) -> Event:
+def begun(
+    steps: Sequence[StepSpec],
+    groups: Sequence[GroupSpec] = (),
+    details: Mapping[str, JsonValue] | None = None,
+) -> Event:
     """Return the first event of a run of these steps."""
     return event(
         1,
@@ -33,7 +37,8 @@ def begun(steps: Sequence[StepSpec]) -> Event:
         trigger="test",
         plan_hash="0" * 64,
         steps=[step.to_json() for step in steps],
-        details={"why": "test"},
+        groups=[group.to_json() for group in groups],
+        details={"why": "test"} if details is None else details,
     )
 
 
@@ -43,6 +48,7 @@ class History:
 
     steps: Sequence[StepSpec] = PLAIN
     events: list[Event] = field(default_factory=list)
+    _state: RunState | None = None
 
     def __post_init__(self) -> None:
         if not self.events:
@@ -50,8 +56,12 @@ class History:
 
     @property
     def state(self) -> RunState:
-        """The state so far."""
-        return fold(self.events)
+        """The state so far; what was folded once is kept."""
+        if self._state is None:
+            self._state = fold(self.events)
+        for event in self.events[self._state.sequence :]:
+            self._state = apply(self._state, event)
+        return self._state
 
     def add(self, kind: Kind, **data: JsonValue) -> History:
         """Append an event; return the same history."""
@@ -65,6 +75,12 @@ class History:
     def passed(self, step: str, **result: JsonValue) -> History:
         """A step has passed."""
         return self.add(Kind.STEP_FINISHED, step=step, outcome="passed", result=result)
+
+    def not_needed(self, step: str) -> History:
+        """A step's `only_if` did not hold."""
+        return self.add(
+            Kind.STEP_FINISHED, step=step, outcome="not-needed", result={"why": "it is well"}
+        )
 
     def failed(self, step: str, *, transient: bool = False) -> History:
         """A step has failed."""
@@ -86,9 +102,31 @@ class History:
         """A person left a step out."""
         return self.person(Kind.STEP_SKIPPED, step, reason="not needed")
 
-    def aborted(self) -> History:
+    def aborted(self, *, undo: bool = False) -> History:
         """A person gave the run up."""
-        return self.add(Kind.ABORT_REQUESTED, by="tester", reason="enough")
+        return self.add(Kind.ABORT_REQUESTED, by="tester", reason="enough", undo=undo)
+
+    def asked(self, step: str) -> History:
+        """People are asked to do a manual step."""
+        return self.add(Kind.CONFIRMATION_REQUESTED, step=step)
+
+    def confirmed(self, step: str, *, done: bool = True) -> History:
+        """A person says that a manual step is done, or that it did not work."""
+        return self.person(Kind.STEP_CONFIRMED, step, done=done)
+
+    def undoing(self, step: str) -> History:
+        """A step's undo is begun."""
+        return self.add(Kind.UNDO_STARTED, step=step, pid=1)
+
+    def undone(self, step: str, *, failed: bool = False) -> History:
+        """A step's undo has ended."""
+        if failed:
+            return self.add(Kind.UNDO_FINISHED, step=step, outcome="failed", error=failure(False))
+        return self.add(Kind.UNDO_FINISHED, step=step, outcome="passed", result={})
+
+    def added(self, spec: StepSpec) -> History:
+        """A person put a step in."""
+        return self.add(Kind.STEP_ADDED, by="tester", spec=spec.to_json())
 
     def finished(self, verdict: str) -> History:
         """The run got its verdict."""
@@ -101,18 +139,40 @@ def failure(transient: bool) -> Mapping[str, JsonValue]:
 
 
 def end_step(history: History, step: str, how: str) -> None:
-    """End a running step: `pass`, `fail`, or `passing` for a failure that passes."""
-    if how == "pass":
-        history.passed(step, size=1)
-    else:
-        history.failed(step, transient=how == "passing")
+    """End a running step: `pass`, `fail`, `not-needed`, or `passing` for one that passes."""
+    match how:
+        case "pass":
+            history.passed(step, size=1)
+        case "not-needed":
+            history.not_needed(step)
+        case _:
+            history.failed(step, transient=how == "passing")
 
 
 @st.composite
 def plans(draw: st.DrawFn) -> list[StepSpec]:
-    """Draw one to four steps, some with an approval, some with retries."""
-    roles = st.none() | st.just("commander")
-    return [
-        StepSpec(f"s{n}", f"Step {n}", "act", None, draw(roles), draw(st.integers(0, 2)))
-        for n in range(draw(st.integers(1, 4)))
-    ]
+    """Draw one to five steps in any order that has a beginning, with all that steps may have."""
+    return [draw(_steps(n)) for n in range(draw(st.integers(1, 5)))]
+
+
+@st.composite
+def _steps(draw: st.DrawFn, number: int) -> StepSpec:
+    """Draw a step that comes after any of the `number` ones before it."""
+    earlier = [f"s{n}" for n in range(number)]
+    on_failure = draw(st.sampled_from(OnFailure))
+    undo: dict[str, JsonValue] | None = {"action": "back"}
+    if on_failure is not OnFailure.UNDO and draw(st.booleans()):
+        undo = None
+    return StepSpec(
+        f"s{number}",
+        f"Step {number}",
+        draw(st.sampled_from(["act", "act", MANUAL])),
+        approval=draw(st.none() | st.just("commander")),
+        retries=draw(st.integers(1 if on_failure is OnFailure.RETRY else 0, 2)),
+        after=tuple(sorted(draw(st.sets(st.sampled_from(earlier))))) if earlier else (),
+        groups=("all",),
+        only_if=draw(st.none() | st.just({"kind": "probe"})),
+        undo=undo,
+        on_failure=on_failure,
+        reason="it can be done later" if on_failure is OnFailure.GO_ON else None,
+    )

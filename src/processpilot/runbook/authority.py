@@ -2,7 +2,7 @@
 
 The plan may list people with their accounts on the control host. Where it does for a role, only
 those accounts agree for it; where it does not, anybody may, and the journal says who it was. A role
-that was handed over belongs to whom it was handed to.
+that was handed over belongs to whom it was handed to, listed or not.
 """
 
 from __future__ import annotations
@@ -16,12 +16,18 @@ from processpilot.plan.team import Team
 def accounts_of(team: Team, handed: Mapping[str, str], role_id: str) -> frozenset[str] | None:
     """Return the accounts that may agree for a role; None when the plan does not say."""
     role = next((role for role in team.roles if role.id == role_id), None)
-    names = [handed[role_id]] if role_id in handed else []
-    if role is not None and not names:
-        names = [name for name in (role.primary, role.secondary) if name is not None]
-    people = [person for person in team.people if person.name in names]
-    accounts = frozenset(account for person in people for account in person.accounts)
-    return accounts | frozenset(names) if accounts else None
+    filled = () if role is None else (role.primary, role.secondary)
+    names = frozenset(name for name in filled if name is not None)
+    accounts = _of_people(team, names)
+    if role_id not in handed:
+        return accounts | names if accounts else None
+    holder = frozenset({handed[role_id]})
+    theirs = _of_people(team, holder)
+    return theirs | holder if theirs or accounts else None
+
+
+def _of_people(team: Team, names: frozenset[str]) -> frozenset[str]:
+    return frozenset(a for person in team.people if person.name in names for a in person.accounts)
 
 
 def require_authority(team: Team, handed: Mapping[str, str], role_id: str, by: str) -> None:

@@ -69,32 +69,30 @@ class _Pinning:
                 inside = replace(place, groups=(*place.groups, name))
                 parallel = step.action == "parallel"
                 self.groups.append(GroupSpec(name, step.title, parallel, step.timebox_s))
-                begun = len(self.steps)
                 if parallel:
                     ends = [self.one(child, inside, after) for child in step.steps]
                     last = tuple(end for branch in ends for end in branch)
                 else:
                     last = self.sequence(step.steps, inside, after)
-                self._bring_up(step.brings_up, begun)
+                self._bring_up(step.brings_up, last)
                 return last
             case SubRunbook():
                 scenario = self.plan.scenario(step.scenario)
                 assert scenario is not None, "the plan's references hold"
                 inside = _Place(f"{name}.", (*place.groups, name), scenario.component)
                 self.groups.append(GroupSpec(name, step.title, False, step.timebox_s))
-                begun = len(self.steps)
                 last = self.sequence(scenario.steps, inside, after)
-                self._bring_up(step.brings_up, begun)
+                self._bring_up(step.brings_up, last)
                 return last
             case _:
                 self.steps.append(self._pinned(step, name, place, after))
                 return (name,)
 
-    def _bring_up(self, components: tuple[str, ...], begun: int) -> None:
-        """Let the last step of a group bring up what the group brings up."""
-        if components and len(self.steps) > begun:
-            last = self.steps[-1]
-            self.steps[-1] = replace(last, brings_up=(*last.brings_up, *components))
+    def _bring_up(self, components: tuple[str, ...], last: tuple[str, ...]) -> None:
+        """Let what comes last in a group bring up what the group does: up once all are done."""
+        for n, step in enumerate(self.steps):
+            if step.id in last:
+                self.steps[n] = replace(step, brings_up=(*step.brings_up, *components))
 
     def _pinned(self, step: ActStep, name: str, place: _Place, after: tuple[str, ...]) -> StepSpec:
         settings: Settings = act_to_json(step)

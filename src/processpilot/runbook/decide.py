@@ -48,7 +48,7 @@ class RequestApproval:
 
 @dataclass(frozen=True, slots=True)
 class RequestConfirmation:
-    """Write down that people are asked to do a manual step."""
+    """Ask people to do a manual step, once it is known to be needed, and write that down."""
 
     step_id: str
 
@@ -127,19 +127,31 @@ def waits_of(state: RunState) -> tuple[AwaitPeople, ...]:
 
 def _give_up(state: RunState) -> Next:
     """Let what runs come to its end, then undo in reverse order if that is wanted, then end."""
-    if state.running:
+    if state.running or any(step.is_being_undone for step in state.steps):
         return Next()
     if state.undoing:
-        begun = [s for s in state.steps if s.outcome is StepOutcome.PASSED and s.spec.undo]
-        for step in sorted(begun, key=lambda s: s.begin_at or state.begun_at, reverse=True):
-            match step.undo:
+        for step in sorted(state.steps, key=lambda step: step.begin_sequence, reverse=True):
+            match _take_back(step):
                 case None:
-                    return Next((UndoStep(step.spec.id),))
-                case StepOutcome.RUNNING:
-                    return Next()
-                case StepOutcome.UNKNOWN | StepOutcome.FAILED:
-                    return Next(waits=(_undo_trouble(step),))
+                    continue
+                case AwaitPeople() as wait:
+                    return Next(waits=(wait,))
+                case task:
+                    return Next((task,))
     return Next(finish=Finish(Verdict.ABORTED))
+
+
+def _take_back(step: StepState) -> Task | AwaitPeople | None:
+    """Return what undoing a step needs; None when there is nothing to undo, or it is undone."""
+    if step.spec.undo is None:
+        return None
+    if step.outcome is StepOutcome.UNKNOWN:
+        return _find_out(step)
+    if step.outcome is StepOutcome.PASSED and step.undo is None:
+        return UndoStep(step.spec.id)
+    if step.undo in (StepOutcome.UNKNOWN, StepOutcome.FAILED):
+        return _undo_trouble(step)
+    return None
 
 
 def _undo_trouble(step: StepState) -> AwaitPeople:
@@ -150,21 +162,25 @@ def _undo_trouble(step: StepState) -> AwaitPeople:
 
 def _needs(step: StepState) -> Iterator[Task | AwaitPeople]:
     """Yield what a step whose turn it is needs; nothing while it is carried out."""
-    spec = step.spec
     match step.outcome:
         case StepOutcome.RUNNING:
             return
-        case _ if step.undo is StepOutcome.RUNNING:
+        case _ if step.is_being_undone:
             return
-        case StepOutcome.UNKNOWN if not step.probed:
-            yield ProbeStep(spec.id)
         case StepOutcome.UNKNOWN:
-            text = f"{spec.title}: nobody saw its end: look, then retry or skip it"
-            yield AwaitPeople(spec.id, Need.DECISION, text)
+            yield _find_out(step)
         case StepOutcome.FAILED:
             yield _after_failure(step)
         case _:
             yield _begin(step)
+
+
+def _find_out(step: StepState) -> Task | AwaitPeople:
+    """Ask the step itself what became of it, then people."""
+    if not step.probed:
+        return ProbeStep(step.spec.id)
+    text = f"{step.spec.title}: nobody saw its end: look, then retry or skip it"
+    return AwaitPeople(step.spec.id, Need.DECISION, text)
 
 
 def _begin(step: StepState) -> Task | AwaitPeople:

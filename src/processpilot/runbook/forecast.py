@@ -78,7 +78,10 @@ def forecast(run: RunState, now: datetime, durations: Durations) -> Forecast:
         begins = max((ends.get(one, now) for one in step.spec.after), default=now)
         ends[step.spec.id] = _end(step, max(begins, now), takes or 0.0, now)
     end = max(ends.values(), default=now)
-    up = {component: ends[step.spec.id] for step in run.steps for component in step.spec.brings_up}
+    up: dict[str, datetime] = {}
+    for step in run.steps:
+        for component in step.spec.brings_up:
+            up[component] = max(ends[step.spec.id], up.get(component, ends[step.spec.id]))
     return Forecast(
         end if run.finished_at is None else run.finished_at, up, known, measured, unknown
     )
@@ -86,7 +89,9 @@ def forecast(run: RunState, now: datetime, durations: Durations) -> Forecast:
 
 def _end(step: StepState, begins: datetime, takes_s: float, now: datetime) -> datetime:
     """Return when an open step ends; one that overruns ends now at the earliest."""
-    if step.outcome is StepOutcome.RUNNING and step.begin_at is not None:
+    under_way = step.outcome is StepOutcome.RUNNING
+    under_way |= step.outcome is StepOutcome.WAITING and step.told
+    if under_way and step.begin_at is not None:
         return max(now, step.begin_at + timedelta(seconds=takes_s))
     return begins + timedelta(seconds=takes_s)
 

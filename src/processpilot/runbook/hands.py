@@ -9,6 +9,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Literal, Protocol, Self
@@ -41,7 +42,7 @@ class Job:
     """What is done with a step in a thread of its own."""
 
     step_id: str
-    kind: Literal["execute", "probe", "undo"]
+    kind: Literal["execute", "ask", "probe", "undo"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,19 +52,27 @@ class NotNeeded:
     why: str
 
 
-@dataclass(frozen=True, slots=True)
-class Done:
-    """How a job ended: a result, an answer, or what was raised."""
-
-    job: Job
-    end: Result | ProbeAnswer | NotNeeded | BaseException
-
-
 class _Watching(Protocol):
     @property
     def on_progress(self) -> Progress:
         """Where progress goes."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What people do is needed, and may begin."""
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """How a job ended: a result, an answer, or what was raised."""
+
+    job: Job
+    end: End
+
+
+End = Result | ProbeAnswer | NotNeeded | Asked | BaseException
 
 
 def never_asked(settings: Settings) -> str | None:
@@ -81,6 +90,7 @@ class Hands:
         self._done: queue.Queue[Done] = queue.Queue()
         self._threads: dict[str, threading.Thread] = {}
         self._given_up = threading.Event()
+        self._ending = threading.Event()
 
     def __enter__(self) -> Self:
         return self
@@ -91,7 +101,7 @@ class Hands:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._given_up.set()
+        self._ending.set()
         for thread in self._threads.values():
             thread.join()
 
@@ -104,16 +114,18 @@ class Hands:
         """Whether a job of that step is under way."""
         return step_id in self._threads
 
-    def give_up(self, wanted: bool) -> None:
-        """Tell what waits for something to stop waiting, once that is wanted."""
-        if wanted:
+    def give_up(self, *, run: bool, process: bool) -> None:
+        """Tell what waits to stop waiting: for a run that is given up all but the undoing."""
+        if run:
             self._given_up.set()
+        if process:
+            self._ending.set()
 
     def begin(self, job: Job, state: RunState) -> None:
         """Begin a job."""
         thread = threading.Thread(target=self._work, args=(job, state), name=job.step_id)
-        self._threads[job.step_id] = thread
         thread.start()
+        self._threads[job.step_id] = thread
 
     def wait(self, limit_s: float) -> Done | None:
         """Return how the next job ended, or None after `limit_s`."""
@@ -126,25 +138,31 @@ class Hands:
 
     def _work(self, job: Job, state: RunState) -> None:
         try:
-            end: Result | ProbeAnswer | NotNeeded | BaseException = self._carry_out(job, state)
+            end: End = self._carry_out(job, state)
         except BaseException as error:  # noqa: BLE001 - raised again in the thread that writes
             end = error
         self._done.put(Done(job, end))
 
-    def _carry_out(self, job: Job, state: RunState) -> Result | ProbeAnswer | NotNeeded:
+    def _carry_out(self, job: Job, state: RunState) -> End:
         step = state.step(job.step_id)
         assert step is not None
         match job.kind:
             case "probe":
                 return self._probe(state, step.spec)
+            case "ask":
+                return self._may_begin(step.spec) or Asked()
             case "undo":
                 assert step.spec.undo is not None
                 undo = dict(step.spec.undo)
                 spec = replace(step.spec, action=str(undo["action"]), settings=undo, probe=None)
-                return self._action(spec).execute(self._context(state, spec))
-        return self._execute(state, step.spec)
+                context = self._context(state, spec, self._ending.is_set)
+                return self._action(spec).execute(context)
+        return self._may_begin(step.spec) or self._action(step.spec).execute(
+            self._context(state, step.spec, self._is_over)
+        )
 
-    def _execute(self, state: RunState, spec: StepSpec) -> Result | NotNeeded:
+    def _may_begin(self, spec: StepSpec) -> NotNeeded | None:
+        """Return None when it is needed and may begin; PreconditionError when it must not."""
         if spec.only_if is not None and (why := self._ask(spec.only_if)) is not None:
             return NotNeeded(why)
         if spec.precondition is not None and (why := self._ask(spec.precondition)) is not None:
@@ -152,12 +170,12 @@ class Hands:
                 f"{spec.title} must not begin: {why}",
                 hint="Mend that, then run `processpilot run retry`, or skip the step.",
             )
-        return self._action(spec).execute(self._context(state, spec))
+        return None
 
     def _probe(self, state: RunState, spec: StepSpec) -> ProbeAnswer:
         """Ask the step's own probe where it has one, otherwise its action."""
         if spec.probe is None:
-            return self._action(spec).probe(self._context(state, spec))
+            return self._action(spec).probe(self._context(state, spec, self._is_over))
         try:
             why = self._ask(spec.probe)
         except ProcessPilotError:
@@ -173,5 +191,14 @@ class Hands:
             )
         return found
 
-    def _context(self, state: RunState, spec: StepSpec) -> StepContext:
-        return StepContext(state, spec, self._watching.on_progress, self._given_up.is_set)
+    def _is_over(self) -> bool:
+        return self._given_up.is_set() or self._ending.is_set()
+
+    def _context(
+        self, state: RunState, spec: StepSpec, given_up: Callable[[], bool]
+    ) -> StepContext:
+        return StepContext(state, spec, self._progress, given_up)
+
+    def _progress(self, phase: str, done: int, total: int | None) -> None:
+        with suppress(OSError):  # A terminal that is gone must not fail a step.
+            self._watching.on_progress(phase, done, total)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from collections import defaultdict
 
-from processpilot.errors import NotFoundError
+from processpilot.errors import IntegrityError, NotFoundError
 from processpilot.journal.journal import Journal
 from processpilot.runbook.forecast import Durations, Measured
 from processpilot.runbook.state import Kind, RunState, fold, stream_of
@@ -48,7 +48,10 @@ def measured_durations(journal: Journal, scenario: str) -> Durations:
     taken: dict[str, list[float]] = defaultdict(list)
     runs = 0
     for run_id in newest_runs(journal, _LOOKED_AT):
-        run = read_run(journal, run_id)
+        try:
+            run = read_run(journal, run_id)
+        except IntegrityError:
+            continue  # An old run that cannot be read any more must not keep a new one back.
         if run.scenario != scenario or not run.is_finished:
             continue
         runs += 1

@@ -16,10 +16,11 @@ from processpilot.plan.team import Team
 from processpilot.runbook.authority import require_authority
 from processpilot.runbook.decide import AwaitPeople, Need, decide
 from processpilot.runbook.history import read_run
-from processpilot.runbook.state import Kind, RunState, stream_of
+from processpilot.runbook.state import Kind, RunState, can_follow, stream_of
 from processpilot.runbook.step import StepOutcome, StepSpec, StepState
 
 _TRIES = 8
+_TROUBLE = (StepOutcome.FAILED, StepOutcome.UNKNOWN)
 Entry = tuple[Kind, Mapping[str, JsonValue]]
 
 
@@ -94,7 +95,9 @@ def retry(person: Person, step_id: str | None) -> StepState:
     def entry(state: RunState) -> Entry:
         step = waiting_step(state, step_id, _has_trouble)
         if not _has_trouble(step):
-            raise RefusedError(f"step {step.spec.id} of run {state.run_id} is {step.outcome}")
+            raise RefusedError(
+                f"step {step.spec.id} of run {state.run_id} is {step.outcome}, not failed"
+            )
         chosen[:] = [step]
         return Kind.RETRY_REQUESTED, _on(step, person, None)
 
@@ -109,7 +112,7 @@ def skip(person: Person, step_id: str | None, *, reason: str) -> StepState:
 
     def entry(state: RunState) -> Entry:
         step = waiting_step(state, step_id, lambda _: True)
-        if not step.spec.skippable and not step.is_settled:
+        if not step.spec.skippable and not step.is_settled and step.undo not in _TROUBLE:
             raise RefusedError(
                 f"step {step.spec.id} of run {state.run_id} cannot be left out: later steps build "
                 "on it",
@@ -125,7 +128,7 @@ def skip(person: Person, step_id: str | None, *, reason: str) -> StepState:
 def add_step(person: Person, spec: StepSpec) -> RunState:
     """Put a step in behind the ones it names in `after`, or next of all; return the state before.
 
-    What has not begun waits for it.
+    What comes after all of these and has not begun waits for it.
     """
 
     def entry(state: RunState) -> Entry:
@@ -134,6 +137,8 @@ def add_step(person: Person, spec: StepSpec) -> RunState:
         for other in spec.after:
             if state.step(other) is None:
                 raise NotFoundError(f"run {state.run_id} has no step {other}")
+        if state.aborted_by is not None:
+            raise RefusedError(f"{state.aborted_by} has ended run {state.run_id}")
         if state.current is None:
             raise RefusedError(f"every step of run {state.run_id} is done")
         return Kind.STEP_ADDED, {"by": person.by, "spec": spec.to_json()}
@@ -232,6 +237,11 @@ def _named(state: RunState, step_id: str) -> StepState:
             f"step {step_id} of run {state.run_id} is running",
             hint="Wait for its end; if its process died, run `processpilot run resume`.",
         )
+    if step.is_being_undone:
+        raise RefusedError(
+            f"step {step_id} of run {state.run_id} is being undone",
+            hint="Wait for its end; if its process died, run `processpilot run resume`.",
+        )
     if step not in state.ready and not _has_trouble(step):
         raise RefusedError(
             f"step {step_id} of run {state.run_id} does not wait for anybody: {step.outcome}"
@@ -244,8 +254,7 @@ def _of(state: RunState, wait: AwaitPeople) -> StepState | None:
 
 
 def _has_trouble(step: StepState) -> bool:
-    trouble = (StepOutcome.FAILED, StepOutcome.UNKNOWN)
-    return step.outcome in trouble or step.undo in trouble
+    return step.outcome in _TROUBLE or step.undo in _TROUBLE
 
 
 def _judge(person: Person, step_id: str | None, comment: str | None, kind: Kind) -> StepState:
@@ -282,6 +291,11 @@ def _write(person: Person, entry: Callable[[RunState], Entry]) -> RunState:
         state = read_run(person.journal, person.run_id)
         must_be_open(state)
         kind, data = entry(state)
+        if not can_follow(state, person.journal.clock.now(), kind, data):
+            raise RefusedError(
+                f"run {state.run_id} is not where it can take this: {kind}",
+                hint=f"Look where it stands with `processpilot run show {state.run_id}`.",
+            )
         try:
             person.journal.append(
                 stream_of(state.run_id), kind, data, expected_sequence=state.sequence + 1

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -36,9 +37,9 @@ from processpilot.runbook.decide import (
     decide,
 )
 from processpilot.runbook.forecast import Durations, due_concerns
-from processpilot.runbook.hands import Ask, Done, Hands, Job, NotNeeded, never_asked
+from processpilot.runbook.hands import Ask, Asked, Done, Hands, Job, NotNeeded, never_asked
 from processpilot.runbook.history import read_run
-from processpilot.runbook.state import Kind, RunState, Verdict, apply, fold, stream_of
+from processpilot.runbook.state import Kind, RunState, Verdict, apply, can_follow, fold, stream_of
 from processpilot.runbook.step import GroupSpec, StepOutcome, StepSpec
 
 BY_PLAN = "the plan"
@@ -84,7 +85,10 @@ class Surroundings:
 
 
 def begin_run(journal: Journal, request: RunRequest) -> Event:
-    """Write down that a run begins; whoever holds the lease carries it out."""
+    """Write down that a run begins; whoever holds the lease carries it out.
+
+    Raises IntegrityError, and writes nothing, for steps that cannot all be reached.
+    """
     data: dict[str, JsonValue] = {
         "run_id": request.run_id,
         "scenario": request.scenario,
@@ -94,7 +98,9 @@ def begin_run(journal: Journal, request: RunRequest) -> Event:
         "groups": [group.to_json() for group in request.groups],
         "details": dict(request.details),
     }
-    return journal.append(stream_of(request.run_id), Kind.RUN_BEGUN, data, expected_sequence=1)
+    stream = stream_of(request.run_id)
+    fold([Event(0, stream, 1, journal.clock.now(), Kind.RUN_BEGUN, data, 0, "", "")])
+    return journal.append(stream, Kind.RUN_BEGUN, data, expected_sequence=1)
 
 
 class Runner:
@@ -130,13 +136,13 @@ class _Advance:
         self._rests: dict[str, float] = {}
 
     def run(self, state: RunState, stopping: Callable[[], bool]) -> RunState:
-        if state.running or any(step.undo is StepOutcome.RUNNING for step in state.steps):
+        while state.running or any(step.is_being_undone for step in state.steps):
             state = self._write(state, Kind.RUN_RESUMED, {"pid": os.getpid()})
         with Hands(self._around.actions, self._around.ask, self._around.observer) as hands:
             while True:
                 state = self._caught_up(state)
                 state = self._warn(state)
-                hands.give_up(stopping() or state.aborted_by is not None)
+                hands.give_up(run=state.aborted_by is not None, process=stopping())
                 if stopping():
                     if not hands.busy:
                         return state
@@ -169,7 +175,8 @@ class _Advance:
                 data: dict[str, JsonValue] = {"step": step_id, "role": role}
                 return self._write(state, Kind.APPROVAL_REQUESTED, data)
             case RequestConfirmation():
-                return self._write(state, Kind.CONFIRMATION_REQUESTED, {"step": step_id})
+                hands.begin(Job(step_id, "ask"), state)
+                return state
             case GoOn(reason=reason):
                 data = {"step": step_id, "by": BY_PLAN, "reason": reason}
                 return self._write(state, Kind.STEP_SKIPPED, data)
@@ -188,12 +195,11 @@ class _Advance:
         data: dict[str, JsonValue] = {"step": job.step_id, "pid": os.getpid()}
         if kind is Kind.STEP_STARTED:
             data["attempt"] = step.attempt + 1
-        before = state.sequence
-        state = self._write(state, kind, data)
-        now = state.step(job.step_id)
-        running = now is not None and StepOutcome.RUNNING in (now.outcome, now.undo)
-        if state.sequence == before + 1 and running:
-            hands.begin(job, state)
+        event = self._append(state, kind, data)
+        if event is None:
+            return self._caught_up(state)
+        state = apply(state, event)
+        hands.begin(job, state)
         return state
 
     def _rests_still(self, state: RunState, task: Task) -> bool:
@@ -232,16 +238,18 @@ class _Advance:
             case "probe":
                 return self._probed(state, done)
             case "undo":
-                return self._write(state, Kind.UNDO_FINISHED, _end_data(done))
-        return self._write(state, Kind.STEP_FINISHED, _end_data(done))
+                return self._end(state, Kind.UNDO_FINISHED, _end_data(done))
+            case "ask" if isinstance(done.end, Asked):
+                return self._end(state, Kind.CONFIRMATION_REQUESTED, {"step": done.job.step_id})
+        return self._end(state, Kind.STEP_FINISHED, _end_data(done))
 
     def _probed(self, state: RunState, done: Done) -> RunState:
         answer = done.end
         if isinstance(answer, ProbeAnswer) and not isinstance(answer, Happened):
             happened = None if isinstance(answer, CannotTell) else False
             data: dict[str, JsonValue] = {"step": done.job.step_id, "happened": happened}
-            return self._write(state, Kind.STEP_PROBED, data)
-        return self._write(state, Kind.STEP_FINISHED, _end_data(done))
+            return self._end(state, Kind.STEP_PROBED, data)
+        return self._end(state, Kind.STEP_FINISHED, _end_data(done))
 
     def _warn(self, state: RunState) -> RunState:
         now = self._around.clock.now()
@@ -251,31 +259,52 @@ class _Advance:
         return state
 
     def _caught_up(self, state: RunState) -> RunState:
-        """Return the state with what people wrote meanwhile."""
+        """Return the state with what people wrote meanwhile; LockedError when another took over."""
         for event in self._journal.read(stream_of(state.run_id), after=state.sequence):
+            if event.epoch > self._lease.epoch:
+                raise LockedError(
+                    f"run {state.run_id} is carried out under epoch {event.epoch} of lease "
+                    f"{self._lease.name}, and this is epoch {self._lease.epoch}",
+                    hint="Another process took over; stop this one and follow the run there.",
+                )
             state = apply(state, event)
         return state
 
     def _write(self, state: RunState, kind: Kind, data: Mapping[str, JsonValue]) -> RunState:
         """Append one event and return the state now.
 
-        When a person wrote first, only the end of a step is still written; everything else is to
-        be decided anew on the state returned.
+        When a person wrote first, nothing is written: it is decided anew on the state returned.
         """
+        event = self._append(state, kind, data)
+        return self._caught_up(state) if event is None else apply(state, event)
+
+    def _end(self, state: RunState, kind: Kind, data: Mapping[str, JsonValue]) -> RunState:
+        """Append how a job ended, however often people write first.
+
+        What cannot follow any more is dropped: a person has decided on that step meanwhile.
+        """
+        while can_follow(state, self._around.clock.now(), kind, data):
+            event = self._append(state, kind, data)
+            if event is not None:
+                return apply(state, event)
+            state = self._caught_up(state)
+        return state
+
+    def _append(self, state: RunState, kind: Kind, data: Mapping[str, JsonValue]) -> Event | None:
+        """Append one event right behind `state`; None when somebody wrote first."""
         stream = stream_of(state.run_id)
-        ends = kind in (Kind.STEP_FINISHED, Kind.STEP_PROBED, Kind.UNDO_FINISHED)
-        expected = None if ends else state.sequence + 1
+        number = state.sequence + 1
         try:
             event = self._journal.append(
-                stream, kind, data, expected_sequence=expected, lease=self._lease
+                stream, kind, data, expected_sequence=number, lease=self._lease
             )
         except LockedError:
-            now = fold(self._journal.read(stream))
-            if now.sequence == state.sequence:
-                raise
-            return now
-        self._around.observer.on_event(event)
-        return self._caught_up(state)
+            if self._journal.read(stream, after=state.sequence):
+                return None
+            raise
+        with suppress(OSError):  # A terminal that is gone must not stop a recovery.
+            self._around.observer.on_event(event)
+        return event
 
 
 def _end_data(done: Done) -> dict[str, JsonValue]:

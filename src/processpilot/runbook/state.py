@@ -1,8 +1,8 @@
 """A run's state, folded from its events. Pure; the journal is the only memory.
 
 Invariant: a step that has begun has only settled steps before it (`after`). An event that would
-break this was not written by a runner, and folding refuses it. What one event does to one step is
-`transition`.
+break this was not written by a runner, and folding refuses it. Steps stand behind all that come
+before them. What one event does to one step is `transition`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import Any
 
 from processpilot.errors import IntegrityError
-from processpilot.journal.event import Event
+from processpilot.journal.event import Event, JsonValue
 from processpilot.runbook.step import GroupSpec, StepOutcome, StepSpec, StepState
 from processpilot.runbook.transition import after_event, closed, lost_sight_of
 
@@ -44,6 +44,10 @@ class Kind(StrEnum):
     UNDO_STARTED = "undo-started"
     UNDO_FINISHED = "undo-finished"
     ABORT_REQUESTED = "abort-requested"
+
+
+# What reading damaged data may raise; it is told as an IntegrityError.
+_DAMAGE = (LookupError, ValueError, TypeError, AttributeError, ArithmeticError)
 
 
 class Verdict(StrEnum):
@@ -95,12 +99,20 @@ class RunState:
     @property
     def ready(self) -> tuple[StepState, ...]:
         """The steps that are not settled, while all before them are."""
-        settled = {step.spec.id for step in self.steps if step.is_settled}
+        settled = self._settled
         return tuple(
             step
             for step in self.steps
             if not step.is_settled and settled.issuperset(step.spec.after)
         )
+
+    @property
+    def _settled(self) -> frozenset[str]:
+        return frozenset(step.spec.id for step in self.steps if step.is_settled)
+
+    def is_reached(self, step: StepState) -> bool:
+        """Whether all steps before a step are settled."""
+        return self._settled.issuperset(step.spec.after)
 
     @property
     def running(self) -> tuple[StepState, ...]:
@@ -134,22 +146,58 @@ def fold(events: Iterable[Event]) -> RunState:
     return state
 
 
+def imagined(state: RunState, at: datetime, kind: Kind, data: Mapping[str, JsonValue]) -> Event:
+    """Return the event that would come next, to see whether it can; it is written nowhere."""
+    number = state.sequence + 1
+    return Event(0, stream_of(state.run_id), number, at, kind, data, 0, "", "")
+
+
+def can_follow(state: RunState, at: datetime, kind: Kind, data: Mapping[str, JsonValue]) -> bool:
+    """Whether an event can come next, so that nobody makes a history that cannot be read."""
+    try:
+        apply(state, imagined(state, at, kind, data))
+    except IntegrityError:
+        return False
+    return True
+
+
 def _begin(event: Event) -> RunState:
     if event.kind != Kind.RUN_BEGUN:
         raise IntegrityError(f'{event.stream} begins with "{event.kind}"')
+    try:
+        return _begun(event)
+    except _DAMAGE as error:
+        raise IntegrityError(f"{event.stream} begins with a damaged event: {error!r}") from error
+
+
+def _begun(event: Event) -> RunState:
     data: Mapping[str, Any] = event.data
     specs = in_order([StepSpec.from_json(step) for step in data["steps"]])
+    _require_way(specs)
     return RunState(
         run_id=str(data["run_id"]),
         scenario=str(data["scenario"]),
         trigger=str(data["trigger"]),
         plan_hash=str(data["plan_hash"]),
         begun_at=event.at,
-        details=data.get("details") or {},
+        details=dict(data.get("details") or {}),
         steps=tuple(StepState(spec) for spec in specs),
         sequence=event.sequence,
-        groups=tuple(GroupSpec(**group) for group in data.get("groups", ())),
+        groups=tuple(GroupSpec.from_json(group) for group in data.get("groups", ())),
     )
+
+
+def _require_way(specs: Sequence[StepSpec]) -> None:
+    """Raise ValueError unless the steps, in their order, can all be reached."""
+    if not specs:
+        raise ValueError("there are no steps")
+    seen: set[str] = set()
+    for spec in specs:
+        if spec.id in seen:
+            raise ValueError(f"two steps are called {spec.id}")
+        if missing := set(spec.after) - seen:
+            raise ValueError(f"step {spec.id} comes after {sorted(missing)}, not before it")
+        seen.add(spec.id)
 
 
 def in_order(specs: Sequence[StepSpec]) -> list[StepSpec]:
@@ -165,7 +213,7 @@ def apply(state: RunState, event: Event) -> RunState:
     """Return the state after one more event; IntegrityError when it cannot follow."""
     try:
         return _apply(state, event)
-    except (KeyError, ValueError, TypeError) as error:
+    except _DAMAGE as error:
         raise _impossible(state, event, f"it is damaged: {error!r}") from error
 
 
@@ -203,7 +251,7 @@ def _with_step(state: RunState, event: Event) -> RunState:
     step = state.step(str(event.data.get("step")))
     if step is None:
         raise _impossible(state, event, f"there is no step {event.data.get('step')}")
-    if not step.is_settled and step not in state.ready:
+    if not step.is_settled and not state.is_reached(step):
         raise _impossible(state, event, f"steps before {step.spec.id} are not settled")
     changed = after_event(step, event)
     if changed is None:
@@ -213,23 +261,36 @@ def _with_step(state: RunState, event: Event) -> RunState:
 
 
 def _with_added(state: RunState, event: Event) -> RunState:
-    """Put a step in: right behind the ones it comes after, before all that have not begun."""
+    """Put a step in behind all it comes after; what is behind these and has not begun waits for it.
+
+    A step that comes after none is the next one of all.
+    """
     data: Mapping[str, Any] = event.data
     spec = StepSpec.from_json(data["spec"])
-    if state.step(spec.id) is not None or any(state.step(one) is None for one in spec.after):
+    known = {step.spec.id: n for n, step in enumerate(state.steps)}
+    if spec.id in known or not set(spec.after) <= set(known):
         raise _impossible(state, event, f"step {spec.id} does not fit in")
+    behind = _behind(state, set(spec.after))
+    place = 1 + max((known[one] for one in spec.after), default=-1)
+    if not spec.after:
+        place = min((known[one] for one in behind), default=len(state.steps))
+    steps = [
+        replace(step, spec=replace(step.spec, after=(*step.spec.after, spec.id)))
+        if step.spec.id in behind and not behind & {*step.spec.after}
+        else step
+        for step in state.steps
+    ]
     added = StepState(spec, added_by=str(data["by"]))
-    place = 1 + max(
-        (n for n, one in enumerate(state.steps) if one.spec.id in spec.after or one.begin_at),
-        default=-1,
-    )
-    steps = list(state.steps)
-    for n, step in enumerate(steps):
-        begun = step.begin_at is not None or step.is_settled or step.attempt > 0
-        follows = not spec.after or {*step.spec.after} & {*spec.after}
-        if not begun and follows:
-            steps[n] = replace(step, spec=replace(step.spec, after=(*step.spec.after, spec.id)))
     return replace(state, steps=(*steps[:place], added, *steps[place:]))
+
+
+def _behind(state: RunState, after: set[str]) -> set[str]:
+    """Return the steps that have not begun and come, near or far, after all of `after`."""
+    before: dict[str, set[str]] = {}
+    for step in state.steps:
+        near = step.spec.after
+        before[step.spec.id] = {*near}.union(*(before[one] for one in near))
+    return {s.spec.id for s in state.steps if not s.has_begun and after <= before[s.spec.id]}
 
 
 def _finished(state: RunState, event: Event) -> RunState:

@@ -42,6 +42,14 @@ class OnFailure(StrEnum):
 
 Settings = Mapping[str, Any]
 _LISTS = ("after", "groups", "brings_up")
+_KINDS: Mapping[str, type | tuple[type, ...]] = {
+    "timebox_s": (int, float),
+    "estimate_s": (int, float),
+    "retries": int,
+    "skippable": bool,
+    **dict.fromkeys(("id", "title", "action", "approval", "component", "role", "reason"), str),
+    **dict.fromkeys(("settings", "precondition", "only_if", "probe", "undo"), Mapping),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +91,14 @@ class StepSpec:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> StepSpec:
-        """Return the step kept in the journal as `data`; fields it does not know are refused."""
-        lists = {
-            name: tuple(data[name]) for name in ("after", "groups", "brings_up") if name in data
-        }
+        """Return the step kept in the journal as `data`.
+
+        Raises TypeError or ValueError for fields it does not know and values they cannot have.
+        """
+        for name, kind in _KINDS.items():
+            if data.get(name) is not None and not isinstance(data[name], kind):
+                raise TypeError(f"{name} of a step is {data[name]!r}")
+        lists = {name: tuple(map(str, data[name])) for name in _LISTS if name in data}
         on_failure = OnFailure(str(data.get("on_failure", OnFailure.STOP)))
         return cls(**{**data, **lists, "on_failure": on_failure})
 
@@ -104,6 +116,17 @@ class GroupSpec:
         """Return the form kept in the journal."""
         return asdict(self)
 
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> GroupSpec:
+        """Return the group kept in the journal as `data`."""
+        box = data["timebox_s"]
+        return cls(
+            str(data["id"]),
+            str(data["title"]),
+            bool(data["parallel"]),
+            None if box is None else float(box),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class StepError:
@@ -119,9 +142,10 @@ class StepError:
 class StepState:
     """A step of a run: its newest attempt, and what came of it.
 
-    `begin_at` is when the first attempt began, or people were asked to do it; `end_at` when the
-    last one ended. `probed` is True once the step's own probe was asked about an attempt nobody saw
-    the end of. `undo` is what became of its undo, None while nobody undid it.
+    `begin_at` is when the first attempt began, or people were asked to do it, `begin_sequence` the
+    event that said so; `end_at` is when the last attempt ended. `probed` is True once the step's
+    own probe was asked about an attempt nobody saw the end of. `undo` is what became of its undo,
+    None while nobody undid it.
     """
 
     spec: StepSpec
@@ -130,6 +154,7 @@ class StepState:
     result: Mapping[str, JsonValue] | None = None
     error: StepError | None = None
     begin_at: datetime | None = None
+    begin_sequence: int = 0
     end_at: datetime | None = None
     asked: bool = False
     told: bool = False
@@ -146,6 +171,16 @@ class StepState:
     def is_settled(self) -> bool:
         """Whether the run may go on to the steps after it."""
         return self.outcome in SETTLED
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether it was started, or people were asked to do it, or it is settled."""
+        return self.begin_at is not None or self.attempt > 0 or self.is_settled
+
+    @property
+    def is_being_undone(self) -> bool:
+        """Whether its undo is under way."""
+        return self.undo is StepOutcome.RUNNING
 
     @property
     def is_manual(self) -> bool:

@@ -18,10 +18,12 @@ def after_event(step: StepState, event: Event) -> StepState | None:
     """Return the step after an event, or None when the event cannot follow."""
     data: Mapping[str, Any] = event.data
     match event.kind:
-        case "step-started" | "step-finished" | "step-probed":
-            return _attempted(step, event)
         case "undo-started" | "undo-finished":
             return _undone(step, event)
+        case _ if step.is_being_undone:
+            return None
+        case "step-started" | "step-finished" | "step-probed":
+            return _attempted(step, event)
         case "step-skipped" | "retry-requested" if step.undo in _UNDO_TROUBLE:
             skipped = event.kind == "step-skipped"
             return replace(step, undo=StepOutcome.SKIPPED if skipped else None, undo_error=None)
@@ -34,8 +36,15 @@ def after_event(step: StepState, event: Event) -> StepState | None:
                 step, outcome=StepOutcome.WAITING, refused_by=None, undo=None, told=False
             )
         case "confirmation-requested" if step.outcome is StepOutcome.WAITING and step.is_manual:
-            return replace(step, told=True, begin_at=step.begin_at or event.at)
+            return _begun(replace(step, told=True), event)
     return _decided(step, event)
+
+
+def _begun(step: StepState, event: Event) -> StepState:
+    """Return the step with its begin, unless it has begun before."""
+    if step.begin_at is not None:
+        return step
+    return replace(step, begin_at=event.at, begin_sequence=event.sequence)
 
 
 def _attempted(step: StepState, event: Event) -> StepState | None:
@@ -44,23 +53,17 @@ def _attempted(step: StepState, event: Event) -> StepState | None:
         case "step-started":
             if step.outcome not in _AT_REST or int(data["attempt"]) != step.attempt + 1:
                 return None
-            return replace(
+            started = replace(
                 step,
                 outcome=StepOutcome.RUNNING,
                 attempt=step.attempt + 1,
                 error=None,
                 end_at=None,
                 probed=False,
-                begin_at=step.begin_at or event.at,
             )
-        case "step-finished" if step.outcome in (StepOutcome.RUNNING, StepOutcome.UNKNOWN):
-            outcome = StepOutcome(str(data["outcome"]))
-            if outcome not in _ENDS:
-                return None
-            error = _error(data.get("error"))
-            return replace(
-                step, outcome=outcome, result=data.get("result"), error=error, end_at=event.at
-            )
+            return _begun(started, event)
+        case "step-finished":
+            return _ended(step, event)
         case "step-probed" if step.outcome is StepOutcome.UNKNOWN:
             if data["happened"] is False:
                 return replace(step, outcome=StepOutcome.WAITING, probed=True)
@@ -68,15 +71,40 @@ def _attempted(step: StepState, event: Event) -> StepState | None:
     return None
 
 
+def _ended(step: StepState, event: Event) -> StepState | None:
+    """Return the step after its attempt's end.
+
+    What people do has no attempt before they are asked: it is not needed, or must not begin.
+    """
+    data: Mapping[str, Any] = event.data
+    outcome = StepOutcome(str(data["outcome"]))
+    allowed: tuple[StepOutcome, ...] = ()
+    if step.outcome in (StepOutcome.RUNNING, StepOutcome.UNKNOWN):
+        allowed = _ENDS
+    elif step.outcome is StepOutcome.WAITING and step.is_manual and not step.told:
+        allowed = (StepOutcome.FAILED, StepOutcome.NOT_NEEDED)
+    if outcome not in allowed:
+        return None
+    result = data.get("result")
+    return replace(
+        step,
+        outcome=outcome,
+        result=None if result is None else dict(result),
+        error=_error(data.get("error")),
+        end_at=event.at,
+    )
+
+
 def _undone(step: StepState, event: Event) -> StepState | None:
+    data: Mapping[str, Any] = event.data
     if event.kind == "undo-started":
-        if step.spec.undo is None or step.undo is StepOutcome.RUNNING:
+        over = step.outcome in (StepOutcome.PASSED, StepOutcome.FAILED)
+        if step.spec.undo is None or step.undo is not None or not over:
             return None
         return replace(step, undo=StepOutcome.RUNNING, undo_error=None)
-    if step.undo not in (StepOutcome.RUNNING, StepOutcome.UNKNOWN):
+    outcome = StepOutcome(str(data["outcome"]))
+    if not step.is_being_undone or outcome not in (StepOutcome.PASSED, StepOutcome.FAILED):
         return None
-    outcome = StepOutcome(str(event.data["outcome"]))
-    data: Mapping[str, Any] = event.data
     return replace(step, undo=outcome, undo_error=_error(data.get("error")))
 
 
@@ -100,7 +128,7 @@ def _confirmed(step: StepState, event: Event) -> StepState:
     """Take in what a person says of a manual step: it is done, or it did not work."""
     data: Mapping[str, Any] = event.data
     by, note = str(data["by"]), data.get("comment")
-    begun = replace(step, attempt=step.attempt + 1, begin_at=step.begin_at or event.at)
+    begun = _begun(replace(step, attempt=step.attempt + 1), event)
     if data["done"]:
         result = {"confirmed_by": by, "note": note}
         return replace(
@@ -125,8 +153,8 @@ def lost_sight_of(step: StepState) -> StepState:
 
 
 def closed(step: StepState) -> StepState:
-    """Return the step at the end of its run: one that never began was not run."""
-    if step.outcome is StepOutcome.WAITING and step.attempt == 0:
+    """Return the step at the end of its run: one that still waits was not run."""
+    if step.outcome is StepOutcome.WAITING:
         return replace(step, outcome=StepOutcome.NOT_RUN)
     return step
 

@@ -6,13 +6,13 @@ import pytest
 from run_events import History
 
 from processpilot.runbook.decide import (
-    AwaitPeople,
     Finish,
-    Finished,
     Need,
+    Next,
     ProbeStep,
     RequestApproval,
     StartStep,
+    Task,
     decide,
 )
 from processpilot.runbook.state import Kind, Verdict
@@ -22,32 +22,47 @@ RETRYING = (StepSpec("one", "One", "act", retries=2),)
 GUARDED = (StepSpec("one", "Fence", "act", approval="commander"),)
 
 
-def waits_for(history: History) -> tuple[Need, str]:
-    """Return why people are awaited, and what they are told."""
+def next_of(history: History) -> Task:
+    """Return the only thing that can be done now."""
     found = decide(history.state)
-    assert isinstance(found, AwaitPeople) and found.step_id == "one"
-    return found.need, found.text
+    assert len(found.tasks) == 1 and not found.waits and found.finish is None
+    return found.tasks[0]
+
+
+def waits_for(history: History) -> tuple[Need, str]:
+    """Return why people are awaited, and what they are told; nothing else goes on."""
+    found = decide(history.state)
+    assert len(found.waits) == 1 and not found.tasks and found.finish is None
+    assert found.waits[0].step_id == "one"
+    return found.waits[0].need, found.waits[0].text
+
+
+def end_of(history: History) -> Finish | None:
+    """Return how the run is to end; nothing else is to be done."""
+    found = decide(history.state)
+    assert not found.tasks and not found.waits
+    return found.finish
 
 
 def test_steps_are_started_in_order() -> None:
     """The first one, then the next once it is settled."""
     history = History()
-    assert decide(history.state) == StartStep("one", 1)
+    assert next_of(history) == StartStep("one", 1)
     history.start("one").passed("one")
-    assert decide(history.state) == StartStep("two", 1)
-    assert decide(History().skipped("one").state) == StartStep("two", 1)
+    assert next_of(history) == StartStep("two", 1)
+    assert next_of(History().skipped("one")) == StartStep("two", 1)
 
 
 def test_a_running_step_is_not_touched() -> None:
     """Who only reads the journal cannot know whether it still runs."""
-    assert waits_for(History().start("one")) == (Need.DECISION, "the step is running elsewhere")
-    assert waits_for(History().start("one").aborted())[0] is Need.DECISION
+    assert decide(History().start("one").state) == Next()
+    assert decide(History().start("one").aborted().state) == Next()
 
 
 def test_an_unknown_step_is_probed_once_and_then_shown_to_people() -> None:
     """The step's own probe is asked first; what it cannot tell only a person finds out."""
     history = History().start("one").resumed()
-    assert decide(history.state) == ProbeStep("one")
+    assert next_of(history) == ProbeStep("one")
     need, text = waits_for(history.probed("one", None))
     assert need is Need.DECISION and "retry or skip" in text
 
@@ -55,8 +70,8 @@ def test_an_unknown_step_is_probed_once_and_then_shown_to_people() -> None:
 def test_a_second_crash_is_probed_again() -> None:
     """Each attempt nobody saw the end of has a probe of its own."""
     history = History().start("one").resumed().probed("one", False)
-    assert decide(history.state) == StartStep("one", 2)
-    assert decide(history.start("one", 2).resumed().state) == ProbeStep("one")
+    assert next_of(history) == StartStep("one", 2)
+    assert next_of(history.start("one", 2).resumed()) == ProbeStep("one")
 
 
 def test_a_passing_failure_is_repeated_as_often_as_the_step_says() -> None:
@@ -64,14 +79,17 @@ def test_a_passing_failure_is_repeated_as_often_as_the_step_says() -> None:
     history = History(RETRYING)
     for attempt in (1, 2):
         history.start("one", attempt).failed("one", transient=True)
-        assert decide(history.state) == StartStep("one", attempt + 1)
+        assert next_of(history) == StartStep("one", attempt + 1)
     history.start("one", 3).failed("one", transient=True)
-    assert waits_for(history) == (Need.DECISION, "no answer")
+    assert waits_for(history) == (Need.DECISION, "One: no answer")
 
 
 def test_a_lasting_failure_is_never_repeated_by_itself() -> None:
     """A refusal or damage does not go away by trying again."""
-    assert waits_for(History(RETRYING).start("one").failed("one")) == (Need.DECISION, "no answer")
+    assert waits_for(History(RETRYING).start("one").failed("one")) == (
+        Need.DECISION,
+        "One: no answer",
+    )
 
 
 def test_a_failure_is_not_repeated_unless_the_step_says_so() -> None:
@@ -82,19 +100,19 @@ def test_a_failure_is_not_repeated_unless_the_step_says_so() -> None:
 def test_a_retry_asked_for_starts_the_next_attempt() -> None:
     """After a failure and after an end nobody saw."""
     failed = History().start("one").failed("one").person(Kind.RETRY_REQUESTED, "one")
-    assert decide(failed.state) == StartStep("one", 2)
+    assert next_of(failed) == StartStep("one", 2)
     unknown = History().start("one").resumed().probed("one", None)
-    assert decide(unknown.person(Kind.RETRY_REQUESTED, "one").state) == StartStep("one", 2)
+    assert next_of(unknown.person(Kind.RETRY_REQUESTED, "one")) == StartStep("one", 2)
 
 
 def test_a_step_that_needs_an_approval_waits_for_it() -> None:
     """The role is asked once; nothing starts before somebody agreed."""
     history = History(GUARDED)
-    assert decide(history.state) == RequestApproval("one", "commander")
+    assert next_of(history) == RequestApproval("one", "commander")
     history.person(Kind.APPROVAL_REQUESTED, "one")
     assert waits_for(history) == (Need.APPROVAL, "Fence: commander must agree")
     history.person(Kind.APPROVAL_GIVEN, "one")
-    assert decide(history.state) == StartStep("one", 1)
+    assert next_of(history) == StartStep("one", 1)
 
 
 def test_a_refused_step_does_not_start() -> None:
@@ -102,7 +120,7 @@ def test_a_refused_step_does_not_start() -> None:
     history = History(GUARDED).person(Kind.APPROVAL_REFUSED, "one")
     need, text = waits_for(history)
     assert need is Need.DECISION and text.startswith("tester refused")
-    assert decide(history.person(Kind.APPROVAL_GIVEN, "one").state) == StartStep("one", 1)
+    assert next_of(history.person(Kind.APPROVAL_GIVEN, "one")) == StartStep("one", 1)
 
 
 @pytest.mark.parametrize(
@@ -119,19 +137,19 @@ def test_a_refused_step_does_not_start() -> None:
 )
 def test_an_aborted_run_is_finished_as_aborted(history: History) -> None:
     """Wherever it stood, and even when every step had passed."""
-    assert decide(history.state) == Finish(Verdict.ABORTED)
+    assert end_of(history) == Finish(Verdict.ABORTED)
 
 
 def test_a_run_whose_steps_passed_is_left_to_its_objectives() -> None:
     """Deciding whether they were met is not this room's business."""
     history = History().start("one").passed("one").start("two").passed("two")
-    assert decide(history.state) == Finish(None)
+    assert end_of(history) == Finish(None)
 
 
 def test_a_run_with_a_skipped_step_missed() -> None:
     """However well the others went."""
     history = History().start("one").passed("one").skipped("two")
-    assert decide(history.state) == Finish(Verdict.MISSED)
+    assert end_of(history) == Finish(Verdict.MISSED)
 
 
 @pytest.mark.parametrize(
@@ -146,7 +164,7 @@ def test_a_run_with_a_skipped_step_missed() -> None:
 )
 def test_a_finished_run_needs_nothing(history: History) -> None:
     """Whatever it came to."""
-    assert decide(history.state) == Finished()
+    assert decide(history.state) == Next()
 
 
 def test_a_refusal_after_a_passing_failure_holds_the_step_back() -> None:
@@ -154,4 +172,7 @@ def test_a_refusal_after_a_passing_failure_holds_the_step_back() -> None:
     history = History((StepSpec("one", "Fence", "act", approval="commander", retries=2),))
     history.person(Kind.APPROVAL_GIVEN, "one").start("one").failed("one", transient=True)
     history.person(Kind.APPROVAL_REFUSED, "one")
-    assert isinstance(decide(history.state), AwaitPeople)
+    assert waits_for(history) == (
+        Need.DECISION,
+        "tester refused: retry after all, skip or abort",
+    )

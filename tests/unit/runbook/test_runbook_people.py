@@ -15,17 +15,25 @@ from processpilot.errors import LockedError, NotFoundError, RefusedError, UsageE
 from processpilot.journal.event import JsonValue
 from processpilot.journal.journal import Journal
 from processpilot.runbook import people
-from processpilot.runbook.decide import Finish, StartStep, decide
-from processpilot.runbook.runner import begin_run, read_run
+from processpilot.runbook.decide import Finish, Next, StartStep, decide
+from processpilot.runbook.history import read_run
+from processpilot.runbook.people import Person
+from processpilot.runbook.runner import begin_run
 from processpilot.runbook.state import Kind, RunState, Verdict, stream_of
 from processpilot.runbook.step import StepOutcome
 
+
+def someone(journal: Journal, run_id: str = RUN) -> Person:
+    """Return somebody who acts on a run."""
+    return Person(journal, run_id, "tester")
+
+
 ACTS: dict[str, Callable[[Journal, str], object]] = {
-    "approve": lambda journal, run: people.approve(journal, run, by="tester", comment="go"),
-    "refuse": lambda journal, run: people.refuse(journal, run, by="tester", comment=None),
-    "retry": lambda journal, run: people.retry(journal, run, by="tester"),
-    "skip": lambda journal, run: people.skip(journal, run, by="tester", reason="not needed"),
-    "abort": lambda journal, run: people.abort(journal, run, by="tester", reason="enough"),
+    "approve": lambda journal, run: people.approve(someone(journal, run), None, "go"),
+    "refuse": lambda journal, run: people.refuse(someone(journal, run), None, None),
+    "retry": lambda journal, run: people.retry(someone(journal, run), None),
+    "skip": lambda journal, run: people.skip(someone(journal, run), None, reason="not needed"),
+    "abort": lambda journal, run: people.abort(someone(journal, run), reason="enough"),
 }
 
 
@@ -57,11 +65,11 @@ def fail(journal: Journal) -> RunState:
 
 def test_approving_lets_the_waiting_step_start(journal: Journal) -> None:
     """The step is returned, and who agreed is kept with the comment."""
-    step = people.approve(journal, RUN, by="tester", comment="go")
+    step = people.approve(someone(journal), None, "go")
     assert step.spec.id == "a"
     state = read_run(journal, RUN)
     assert state.steps[0].approved_by == "tester"
-    assert decide(state) == StartStep("a", 1)
+    assert decide(state) == Next((StartStep("a", 1),))
     assert journal.read(stream_of(RUN))[-1].data == {
         "step": "a",
         "by": "tester",
@@ -72,18 +80,18 @@ def test_approving_lets_the_waiting_step_start(journal: Journal) -> None:
 
 def test_refusing_holds_the_step_back_until_somebody_agrees(journal: Journal) -> None:
     """The last word counts."""
-    people.refuse(journal, RUN, by="tester", comment="not yet")
+    people.refuse(someone(journal), None, "not yet")
     assert read_run(journal, RUN).steps[0].refused_by == "tester"
-    people.approve(journal, RUN, by="other", comment=None)
-    assert decide(read_run(journal, RUN)) == StartStep("a", 1)
+    people.approve(Person(journal, RUN, "other"), None, None)
+    assert decide(read_run(journal, RUN)) == Next((StartStep("a", 1),))
 
 
 def test_retrying_is_for_failed_and_unknown_steps(journal: Journal) -> None:
     """A waiting step needs no retry, and saying so changes nothing."""
     with pytest.raises(RefusedError, match="step a of run r1 is waiting, not failed"):
-        people.retry(journal, RUN, by="tester")
+        people.retry(someone(journal), None)
     fail(journal)
-    people.retry(journal, RUN, by="tester")
+    people.retry(someone(journal), None)
     assert read_run(journal, RUN).steps[0].outcome is StepOutcome.WAITING
 
 
@@ -91,7 +99,7 @@ def test_an_unknown_step_may_be_retried(journal: Journal) -> None:
     """Once the person has looked."""
     start(journal)
     write(journal, Kind.RUN_RESUMED, pid=2)
-    people.retry(journal, RUN, by="tester")
+    people.retry(someone(journal), None)
     assert read_run(journal, RUN).steps[0].outcome is StepOutcome.WAITING
 
 
@@ -101,25 +109,25 @@ def test_skipping_goes_on_to_the_next_step(
 ) -> None:
     """From waiting and from failed; the reason is kept and the run cannot pass any more."""
     before(journal)
-    people.skip(journal, RUN, by="tester", reason="not needed")
+    people.skip(someone(journal), None, reason="not needed")
     state = read_run(journal, RUN)
     assert (state.steps[0].outcome, state.steps[0].reason) == (StepOutcome.SKIPPED, "not needed")
-    people.skip(journal, RUN, by="tester", reason="neither")
-    assert decide(read_run(journal, RUN)) == Finish(Verdict.MISSED)
+    people.skip(someone(journal), None, reason="neither")
+    assert decide(read_run(journal, RUN)) == Next(finish=Finish(Verdict.MISSED))
 
 
 @pytest.mark.parametrize("reason", ["", "  ", "\n"])
 def test_a_skip_needs_a_reason(journal: Journal, reason: str) -> None:
     """Who reads the report must learn why a step is missing."""
     with pytest.raises(UsageError, match="for a reason"):
-        people.skip(journal, RUN, by="tester", reason=reason)
+        people.skip(someone(journal), None, reason=reason)
     assert read_run(journal, RUN).sequence == 1
 
 
 def test_aborting_ends_the_run_after_the_running_step(journal: Journal) -> None:
     """It may be asked for while a step runs; the state before is returned."""
     start(journal)
-    before = people.abort(journal, RUN, by="tester", reason="enough")
+    before = people.abort(someone(journal), reason="enough")
     assert before.aborted_by is None
     assert read_run(journal, RUN).aborted_by == "tester"
 
@@ -147,7 +155,7 @@ def test_a_finished_run_is_nobody_s_to_change(journal: Journal, act: str) -> Non
 def test_after_the_last_step_nothing_is_left_to_decide(journal: Journal, act: str) -> None:
     """Until the verdict is written, only an abort would still count."""
     for _ in range(2):
-        people.skip(journal, RUN, by="tester", reason="x")
+        people.skip(someone(journal), None, reason="x")
     with pytest.raises(RefusedError, match="every step of run r1 is done"):
         ACTS[act](journal, RUN)
 
@@ -178,7 +186,7 @@ def test_of_two_who_skip_at_once_one_step_is_skipped_for_each_that_is_told_so(
     def skip(_: int) -> str | None:
         barrier.wait()
         try:
-            return people.skip(journal, RUN, by="tester", reason="x").spec.id
+            return people.skip(someone(journal), None, reason="x").spec.id
         except (LockedError, RefusedError):
             return None
 

@@ -23,8 +23,8 @@ from processpilot.journal.lease import Lease, acquire_lease
 from processpilot.runbook import people
 from processpilot.runbook.action import CannotTell, StepFailedError
 from processpilot.runbook.history import read_run, run_ids
-from processpilot.runbook.runner import Runner, Surroundings, begin_run
 from processpilot.runbook.people import Person
+from processpilot.runbook.runner import Runner, Surroundings, begin_run
 from processpilot.runbook.state import Kind, RunState, Verdict, stream_of
 from processpilot.runbook.step import StepOutcome, StepSpec
 

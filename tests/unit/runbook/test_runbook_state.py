@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -26,7 +27,7 @@ def test_a_run_begins_with_all_that_it_pins() -> None:
     state = History(specs).state
     assert (state.run_id, state.scenario, state.trigger) == (RUN, "failure", "test")
     assert (state.plan_hash, dict(state.details)) == ("0" * 64, {"why": "test"})
-    assert tuple(step.spec for step in state.steps) == specs
+    assert tuple(step.spec for step in state.steps) == (specs[0], replace(specs[1], after=("a",)))
     assert (state.begun_at, state.sequence, state.is_finished) == (BEGIN, 1, False)
     assert state.current is state.steps[0]
 
