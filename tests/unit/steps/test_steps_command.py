@@ -212,6 +212,7 @@ class TestLimits:
         error = fails(tmp_path, command("sh", "-c", script, timeout="3s"))
         assert error.message == "sh did not end within 3 s and was killed: ready"
         assert error.result["timed_out"] is True
+        assert error.result["exit_status"] == -signal.SIGKILL
         for name in ("child", "grandchild"):
             assert gone(int((tmp_path / name).read_text()))
 
