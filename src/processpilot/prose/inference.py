@@ -33,7 +33,7 @@ _LOOKS = re.compile(
     re.IGNORECASE,
 )
 _LOOKING = re.compile(
-    r"\b(?:assess|verify the incident|confirm|diagnos|triage|identify|check|detect|immediate|"
+    r"\b(?:look|assess|verify the incident|confirm|diagnos|triage|identify|check|detect|immediate|"
     r"investigat|analy[sz]|prüf|feststell|bewert|first response|initial|what is (?:broken|wrong))",
     re.IGNORECASE,
 )

@@ -93,18 +93,18 @@ _PART_OF_RELEASE = re.compile(
 )
 
 
-def with_whole_releases(step: StepDraft) -> StepDraft:
-    """Return a group in which a rollback takes over the install, build and restart after it."""
+def with_whole_releases(steps: Sequence[StepDraft]) -> tuple[StepDraft, ...]:
+    """Return steps of which a rollback takes over the install, build and restart after it."""
     kept: list[StepDraft] = []
-    for inner in step.steps:
+    for inner in steps:
         last = kept[-1] if kept else None
         if last is not None and last.act.get("do") == "rollback" and _belongs(inner, last):
             became = f"{describe(last.act)}: installing, building and restarting are part of it"
             claims = (Claim(c.line, Fate.MAPPED, became) for c in inner.claims)
             kept[-1] = replace(last, claims=(*last.claims, *claims))
         else:
-            kept.append(inner)
-    return replace(step, steps=tuple(kept))
+            kept.append(replace(inner, steps=with_whole_releases(inner.steps)))
+    return tuple(kept)
 
 
 def _belongs(step: StepDraft, release: StepDraft) -> bool:

@@ -126,7 +126,11 @@ class People:
         rest = item.head.rest if item.head.lead else item.text[len(head) :].strip(" :–—-")
         role = self.role(head)
         role.claims += understood(f"the role {role.title}", *(x.number for x in item.lines))
-        if not _fill(role, rest) and rest:
+        named = _fill(role, rest)
+        first = re.split(r"[(,;|]", rest)[0].strip(" :–—-")
+        if named and not role.primary and first and not _fill(RoleDraft(""), first):
+            role.primary = first
+        if not named and rest:
             words = rest.strip("() ")
             if len(words.split()) <= 5 and not role.primary:
                 role.primary = words

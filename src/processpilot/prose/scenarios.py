@@ -87,7 +87,7 @@ def read_scenario(section: Section, known: Known, taken: set[str]) -> ScenarioDr
 def scenario_node(draft: ScenarioDraft, known: Known, rebuild: str | None) -> Fields:
     """Return the scenario as the plan has it; `rebuild` is the id of the one that rebuilds."""
     scene = Scene(known, draft.rebuilds, draft.component, None)
-    steps = changed(draft.steps, lambda step: with_whole_releases(mapped(step, scene)))
+    steps = with_whole_releases(changed(draft.steps, lambda step: mapped(step, scene)))
     if draft.rebuilds and any(s.action == "restore" for s in every_draft(steps)):
         steps = arranged(steps, known.commander)
     steps = completed(steps, known, draft.component)

@@ -1,4 +1,4 @@
-"""Shapes that people give to documents and Markdown does not know: front matter, underlined titles."""
+"""Shapes of documents that Markdown does not know: front matter, numbered titles underlined."""
 
 from __future__ import annotations
 

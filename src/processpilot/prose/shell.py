@@ -277,7 +277,14 @@ def _command(scene: _Scene, text: str, comment: str, numbers: tuple[int, ...]) -
     if scene.title and comment:
         title = f"{scene.title}: {comment}"
     return Command(
-        clean, argv, numbers, title, scene.folder, tuple(env.items()), tuple(given), tuple(remarks)
+        script_without_secrets(clean),
+        argv,
+        numbers,
+        title,
+        scene.folder,
+        tuple(env.items()),
+        tuple(given),
+        tuple(remarks),
     )
 
 

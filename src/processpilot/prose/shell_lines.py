@@ -48,7 +48,7 @@ def _is_special(line: str, n: int) -> bool:
     if letter == "~":
         return before in ("", " ")
     if letter == "[":
-        return "]" in rest and before not in ("", " ")
+        return re.match(r"\[\S+\]", rest) is not None
     return letter == "{" and re.match(r"\{[^{}\s]*(?:,|\.\.)[^{}\s]*\}", rest) is not None
 
 

@@ -32,7 +32,7 @@ _NOTHING = re.compile(
 )
 _UNIT = "|".join(sorted(_UNITS_S, key=len, reverse=True))
 _WORD = "|".join(sorted(_NUMBERS, key=len, reverse=True))
-_NUMBER = rf"(?:[0-9]{{1,6}}(?:[.,][0-9]{{1,3}})?|\b(?:{_WORD})\b)"
+_NUMBER = rf"(?:(?<![\w.])[0-9]{{1,9}}(?:[.,][0-9]{{1,3}})?|\b(?:{_WORD})\b)"
 _ONE = rf"({_NUMBER})[ -]?\s?(?:business |working |calendar |full )?({_UNIT})\b\.?"
 _AMOUNT = re.compile(_ONE, re.IGNORECASE)
 _MORE = re.compile(rf"(?:\s*(?:,|and|und)?\s*)({_NUMBER})[ -]?\s?({_UNIT})\b", re.IGNORECASE)

@@ -40,7 +40,8 @@ _TITLES: tuple[tuple[Topic, str], ...] = (
     (Topic.FOLLOW_UPS, r"post.?(?:incident|recovery|mortem)|after (?:the |an )?(?:incident|"
                        r"recovery)|afterwards|lessons|retrospective|follow.?ups?|nachbereitung|"
                        r"documentation updates|\breview\b|nacharbeit"),
-    (Topic.CHECKLIST, r"check ?list|acceptance criteria|done when|success criteria|sign.?off|abnahme"),
+    (Topic.CHECKLIST, r"check ?list|acceptance criteria|done when|success criteria|"
+                      r"sign.?off|abnahme"),
     (Topic.DRILLS, r"\bdrills?\b|exercises?\b|rehears|game ?days?|übung|\btest(?:s|ing)?\b"),
     (Topic.ESCALATION, r"escalat|eskalation|call tree|\bpaging\b|who to wake|alarmierung"),
     (Topic.CONTACTS, r"contacts?\b|kontakte?\b|phone|telefon|ansprechpartner"),
@@ -58,7 +59,8 @@ _TITLES: tuple[tuple[Topic, str], ...] = (
                       r"szenarien|störfälle|notfälle|recovery procedures|^procedures\b|outages\b|"
                       r"what can (?:go wrong|happen)|failures\b"),
     (Topic.STEPS, r"^(?:steps?|procedure|resolution|mitigation|remediation|recovery(?: steps| "
-                  r"procedure)?|restore|response|actions?|immediate|triage|before you|diagnos|verif|validat|investigat|"
+                  r"procedure)?|restore|response|actions?|immediate|triage|before you|"
+                  r"diagnos|verif|validat|investigat|"
                   r"roll ?back|pre.?requisites?|pre-?checks?|vorgehen|schritte|maßnahmen|"
                   r"sofortmaßnahmen|prüfung)"),
     (Topic.SCENARIO, r"^scenario|^szenario|failure|outage|loss\b|\blost\b|corrupt|breach|ransom|"

@@ -67,8 +67,11 @@ def _item(item: Node, indent: int) -> list[str]:
             lines += inner[first + 1 :]
         case Fields():
             lines.append(f"{pad}- {{}}")
-        case Many():
-            lines.append(f"{pad}- {_flow(item) or '[]'}")
+        case Many(items):
+            flow = _flow(item)
+            lines.append(f"{pad}-{'' if flow is None else f' {flow}'}")
+            for inner_item in items if flow is None else ():
+                lines += _item(inner_item, indent + 2)
         case Leaf(value):
             lines += _leaf(f"{pad}-", value, indent)
     return lines
