@@ -39,6 +39,7 @@ class Pm2Home:
         assert PM2 is not None
         done = subprocess.run(
             [PM2, *arguments],
+            cwd=self.folder,
             env={**os.environ, "PM2_HOME": str(self.folder)},
             capture_output=True,
             text=True,
@@ -79,6 +80,8 @@ def pm2_home() -> Iterator[Pm2Home]:
     try:
         yield home
     finally:
-        if (home.folder / "rpc.sock").exists():
-            home.pm2("kill")
-        shutil.rmtree(home.folder)
+        try:
+            if (home.folder / "rpc.sock").exists():
+                home.pm2("kill")
+        finally:
+            shutil.rmtree(home.folder)

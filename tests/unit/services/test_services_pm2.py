@@ -16,11 +16,14 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from plan_text import PATH, PLAN
 from pm2_home import PM2, Pm2Home, pm2_home
 
 from processpilot.errors import NotFoundError, UnavailableError, UsageError
+from processpilot.plan.load import parse_plan
 from processpilot.services.driver import ServiceDriver, ServiceState
 from processpilot.services.pm2 import Pm2Driver, parse_list, to_status
+from processpilot.wiring.drivers import driver_for
 
 needs_pm2 = pytest.mark.skipif(
     PM2 is None, reason="needs node, and pm2 on PATH or below PROCESSPILOT_TEST_PM2"
@@ -148,6 +151,18 @@ def test_a_process_needs_a_name() -> None:
     """An empty name is a usage error."""
     with pytest.raises(UsageError):
         Pm2Driver("", timeout_s=5)
+
+
+def test_the_plan_chooses_home_and_program() -> None:
+    """A relative home starts from the plan's folder; both appear in the hint."""
+    service = "{kind: pm2, name: api, home: pm2-home, program: /opt/pm2}"
+    text = PLAN.replace("{kind: systemd, unit: api.service}", service)
+    loaded = parse_plan(text, PATH)
+    driver = driver_for(loaded.plan.components[1], loaded)
+    assert driver is not None
+    with pytest.raises(UnavailableError) as caught:
+        driver.status()
+    assert "PM2_HOME=/plans/pm2-home /opt/pm2 resurrect" in (caught.value.hint or "")
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,9 @@ import pytest
 from release_site import FolderSite
 
 from processpilot.errors import RefusedError, UnavailableError
+from processpilot.services.folder_release import ReleaseFolders
 from processpilot.services.release import Change
+from processpilot.services.release_order import Release
 
 
 @pytest.fixture
@@ -63,10 +65,10 @@ def test_whoever_follows_the_link_always_finds_a_release(site: FolderSite) -> No
 
     reader = threading.Thread(target=follow)
     reader.start()
-    releases = site.releases(install=[])
-    for _ in range(30):
-        releases.roll_back()
-        releases.roll_forward()
+    shelf = ReleaseFolders(site.folder, Path("current"))
+    for _ in range(1000):
+        for name in ("r10", "r11"):
+            shelf.place(Release(name, name))
     done.set()
     reader.join()
     assert missed == []

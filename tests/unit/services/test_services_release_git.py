@@ -78,6 +78,22 @@ def test_changes_of_a_failed_step_are_set_aside_not_lost(site: GitSite) -> None:
     assert "before v3 was put in place" in site.git("stash", "list")
 
 
+def test_a_checkout_that_broke_off_half_way_is_made_good(tmp_path: Path) -> None:
+    """Files already taken from the other release are put back; nothing is built."""
+    site = GitSite(tmp_path / "site")
+    site.commit("v1", **{".gitattributes": "zoo filter=trap\n", "zoo": "animals"})
+    site.git("tag", "v1")
+    site.git("rm", "--quiet", "zoo")
+    site.commit("v2")
+    site.git("tag", "v2")
+    site.git("config", "filter.trap.smudge", "false")
+    site.git("config", "filter.trap.required", "true")
+    with pytest.raises(UnavailableError, match="(?s)smudge filter trap failed.*v2 is in place"):
+        site.releases().roll_back()
+    assert site.git("status", "--porcelain", "--untracked-files=no") == ""
+    assert (site.version(), site.ran(), site.releases().unfinished()) == ("v2", [], None)
+
+
 def test_order_follows_commits_then_names(tmp_path: Path) -> None:
     """v10 is after v9; a release candidate before its release; a late hotfix in its own line."""
     site = GitSite(tmp_path / "site", "v1.9.0", "v1.10.0", "v2.0.0-rc1", "v2.0.0")
