@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from processpilot.plan.model import Plan
 from processpilot.plan.team import Contact, EscalationLevel, Person, Role
+
+_PLACEHOLDER = re.compile(r"\[.*\]|<.*>|\{.*\}|[-?.x_ ]*|tbd|todo|n/?a", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +61,10 @@ def calls(plan: Plan) -> tuple[Call, ...]:
 
 
 def unreachable(plan: Plan) -> tuple[str, ...]:
-    """Return the names that a role gives and for which there is no way to reach them."""
+    """Return the names that a role gives and that nobody can reach: placeholders are no contact."""
     names = (n for role in plan.team.roles for n in (role.primary, role.secondary) if n)
     found = dict.fromkeys(names)
-    return tuple(n for n in found if not _person_ways(plan, n) and not _through_role(plan, n))
+    return tuple(n for n in found if all(map(_stands_in, _reached_in(plan, n).ways)))
 
 
 def ways(contact: Contact | None) -> tuple[str, ...]:
@@ -103,12 +106,18 @@ def _reached(plan: Plan, name: str | None) -> Reached | None:
 
 
 def _reached_in(plan: Plan, name: str) -> Reached:
-    return Reached(name, _person_ways(plan, name) or _through_role(plan, name))
+    own = _person_ways(plan, name)
+    return Reached(name, _through_role(plan, name) or own if all(map(_stands_in, own)) else own)
 
 
 def _person_ways(plan: Plan, name: str) -> tuple[str, ...]:
     person: Person | None = next((p for p in plan.team.people if p.name == name), None)
     return ways(person)
+
+
+def _stands_in(way: str) -> bool:
+    """Return whether a contact is only a place for one, such as [PHONE]."""
+    return _PLACEHOLDER.fullmatch(way.strip()) is not None
 
 
 def _through_role(plan: Plan, name: str) -> tuple[str, ...]:

@@ -92,7 +92,7 @@ def _entry(plan: Plan, step: Step, number: str) -> Entry:
                 Line(f'Go through all steps of "{other.title}" ({other.id}), then go on here'),
             )
         case _:
-            lines = tuple(act_lines(step))
+            lines = tuple(line for line in act_lines(step) if line.text != step.title)
             remarks = tuple(_remarks(step))
             approval = None if step.approval is None else role_title(plan, step.approval)
     return Entry(

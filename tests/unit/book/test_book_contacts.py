@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from plan_text import load
 from rich_plan import rich_text
 
@@ -32,6 +33,17 @@ def test_somebody_without_contact_is_reached_through_the_role() -> None:
 def test_who_cannot_be_reached_is_named() -> None:
     """Neither a contact nor a role's: the book must say so."""
     assert unreachable(rich()) == ("Nobody Reachable",)
+
+
+@pytest.mark.parametrize("stands_in", ["[PHONE]", "<number>", "TBD", "?", "n/a", "xxx-xxx"])
+def test_a_placeholder_is_no_contact(stands_in: str) -> None:
+    """It is printed as it stands, and whoever has nothing else cannot be reached."""
+    plan = load(rich_text().replace("+49 171 7654321", stands_in)).plan
+    assert "Grace" not in unreachable(plan), "the role's telephone is left"
+    plan = load(
+        rich_text().replace("+49 171 7654321", stands_in).replace("+49 30 555 000", stands_in)
+    ).plan
+    assert unreachable(plan) == ("Grace", "On call", "Nobody Reachable")
 
 
 def test_a_role_nobody_fills_says_so() -> None:
