@@ -59,6 +59,7 @@ class ApplicationPlaces:
     """Where the application ProcessPilot runs: its address, its supervisor, the load's ledger.
 
     Without `front` the application serves its page itself; only with it, releases are changed.
+    `performance_factor` is how much slower than before answers may be after a recovery.
     """
 
     url: str
@@ -68,6 +69,7 @@ class ApplicationPlaces:
     probe_every: str = "2s"
     front: FrontPlaces | None = None
     releases: ReleasePlaces | None = None
+    performance_factor: float = 3.0
 
 
 def starter_plan(basics: Basics) -> str:
@@ -91,8 +93,9 @@ def starter_plan(basics: Basics) -> str:
 def application_plan(basics: Basics, places: ApplicationPlaces) -> str:
     """Return the text of the plan for the application ProcessPilot."""
     text = "".join(_resource(name) for name in _application_parts(places))
-    basics_text = _basics_text(basics)
-    return _resource("head.yaml") + basics_text + _fill(text, _values(places))
+    limit = f"\nperformance_factor: {places.performance_factor:g}\n"
+    head = _resource("head.yaml") + _basics_text(basics)
+    return head + _fill(text, _values(places)) + limit
 
 
 def _application_parts(places: ApplicationPlaces) -> Iterator[str]:

@@ -196,6 +196,12 @@ def test_the_eight_points_of_the_checklist_are_proven() -> None:
     assert all(item.by and set(item.by) <= known for item in plan.checklist)
 
 
+def test_how_much_slower_answers_may_be_is_written_in() -> None:
+    """Where load goes on during the comparison, more is allowed than the usual three times."""
+    text = application_plan(BASICS, replace(WHOLE, performance_factor=12))
+    assert (application().performance_factor, load(text).plan.performance_factor) == (3, 12)
+
+
 def test_a_value_that_looks_like_a_place_is_left_alone() -> None:
     """A path called like another place stays what it is."""
     plan = load(application_plan(BASICS, replace(WHOLE, password='file:a"<url>'))).plan
