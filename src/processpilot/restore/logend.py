@@ -1,8 +1,7 @@
 """Where the archived log really ends: the last whole record and the last commit.
 
 The last bytes received may be half a record. PostgreSQL's own pg_waldump is asked which records
-are whole; where the last one ends follows from its length and the page headers in between
-(src/include/access/xlog_internal.h, PostgreSQL 15 to 18).
+are whole; where they end and what they are is read from the log itself (`postgres.records`).
 """
 
 from __future__ import annotations
@@ -19,15 +18,13 @@ from processpilot.errors import GapError, UnavailableError
 from processpilot.leftovers import LOG_PREFIX
 from processpilot.postgres.binaries import Installation
 from processpilot.postgres.lsn import Lsn
+from processpilot.postgres.records import LogFiles, record_end
 from processpilot.postgres.wal import Segment
 from processpilot.repository.chain import Chain
 from processpilot.repository.wal import WalArchive
 
-_PAGE_BYTES = 8192
-_SHORT_HEADER_BYTES = 24
-_LONG_HEADER_BYTES = 40
 _RECORD = re.compile(
-    r"rmgr: (?P<rmgr>\S+)\s+len \(rec/tot\):\s*\d+/\s*(?P<total>\d+), tx:\s*\d+, "
+    r"rmgr: \S+\s+len \(rec/tot\):\s*\d+/\s*(?P<total>\d+), tx:\s*\d+, "
     r"lsn: (?P<lsn>[0-9A-F]+/[0-9A-F]+), prev [0-9A-F/]+, desc: (?P<desc>.*)"
 )
 _COMMIT = re.compile(r"COMMIT(?:_PREPARED)? (?:\d+: )?(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+) UTC")
@@ -58,13 +55,14 @@ def find_log_end(archive: WalArchive, chain: Chain, installation: Installation) 
             _fetch(archive, chain, segment, chain.timeline, Path(folder))
             first = Segment(chain.timeline, segment.number, segment.size_bytes)
             newest = Segment(chain.timeline, names[-1].number, segment.size_bytes)
-            records = list(dump_records(installation, Path(folder), first, newest))
-            # The log held ends with the last byte that is not zero; a record may end in zeros, and
-            # pg_waldump has checked its CRC.
-            usable = [record for record in records if record.begin < chain.end]
-            if usable:
-                last = usable[-1]
-                commit = max((r.commit_at for r in usable if r.commit_at), default=None)
+            for record in dump_records(installation, Path(folder), first, newest):
+                # The log held ends with the last byte that is not zero; a record may end in zeros,
+                # and pg_waldump has checked its CRC.
+                if record.begin >= chain.end:
+                    break
+                last = record
+                if record.commit_at is not None:
+                    commit = max(record.commit_at, commit or record.commit_at)
             if (last is not None and commit is not None) or count >= _LOOK_BACK_SEGMENTS:
                 break
     if last is None:
@@ -95,47 +93,50 @@ class Record:
 def dump_records(
     installation: Installation, folder: Path, first: Segment, last: Segment
 ) -> Iterator[Record]:
-    """Yield the whole records that begin in the files `first` to `last` of a folder, in order."""
+    """Yield the whole records that begin in the files `first` to `last` of a folder, in order.
+
+    What pg_waldump prints may hold text that any user of the database chose, line breaks included
+    (pg_logical_emit_message), so a line counts only where the log itself has such a record.
+    """
+    log = LogFiles(folder, first.timeline, first.size_bytes)
+    before: Record | None = None
+    for line in _dumped(installation, folder / first.name, folder / last.name):
+        match = _RECORD.match(line)
+        if match is None:
+            continue
+        begin = Lsn.parse(match["lsn"])
+        header = log.header_at(begin)
+        if header is None or header.total_bytes != int(match["total"]):
+            continue
+        if before is not None and not log.follows(begin, before.begin, before.end):
+            continue
+        end = record_end(begin, header.total_bytes, first.size_bytes)
+        if header.is_switch:
+            end = Segment.containing(begin, first.timeline, first.size_bytes).end
+        before = Record(begin, end, _commit_at(match["desc"]) if header.is_commit else None)
+        yield before
+
+
+def _dumped(installation: Installation, first: Path, last: Path) -> Iterator[str]:
+    """Yield what pg_waldump prints, line by line; a segment of log can be gigabytes of text."""
     program = installation.bin_dir / "pg_waldump"
-    argv = [str(program), f"{folder / first.name}", f"{folder / last.name}"]
     try:
-        done = subprocess.run(
-            argv, capture_output=True, text=True, check=False, env={"LC_ALL": "C", "TZ": "UTC"}
-        )
+        with subprocess.Popen(
+            [str(program), str(first), str(last)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env={"LC_ALL": "C", "TZ": "UTC"},
+        ) as process:
+            assert process.stdout is not None
+            for line in process.stdout:
+                yield line.decode(errors="replace")
     except OSError as error:
         raise UnavailableError(
             f"cannot run {program}: {error.strerror}",
             hint=f"Install the client programs of PostgreSQL {installation.major}.",
         ) from error
-    for line in done.stdout.splitlines():
-        match = _RECORD.match(line)
-        if match is None:
-            continue
-        start = Lsn.parse(match["lsn"])
-        end = record_end(start, int(match["total"]), first.size_bytes)
-        if match["rmgr"] == "XLOG" and match["desc"].startswith("SWITCH"):
-            end = Segment.containing(start, first.timeline, first.size_bytes).end
-        commit = _COMMIT.match(match["desc"]) if match["rmgr"] == "Transaction" else None
-        at = None
-        if commit is not None:
-            at = datetime.fromisoformat(commit[1]).replace(tzinfo=UTC)
-        yield Record(start, end, at)
 
 
-def record_end(start: Lsn, total_bytes: int, segment_bytes: int) -> Lsn:
-    """Return where the record after one at `start` begins, before any page header.
-
-    A record runs on across page headers and is padded to eight bytes.
-    """
-    position = int(start)
-    left = total_bytes
-    while True:
-        room = _PAGE_BYTES - position % _PAGE_BYTES
-        if left <= room:
-            position += left
-            break
-        left -= room
-        position += room
-        long_header = position % segment_bytes == 0
-        position += _LONG_HEADER_BYTES if long_header else _SHORT_HEADER_BYTES
-    return Lsn(-(-position // 8) * 8)
+def _commit_at(description: str) -> datetime | None:
+    commit = _COMMIT.match(description)
+    return None if commit is None else datetime.fromisoformat(commit[1]).replace(tzinfo=UTC)

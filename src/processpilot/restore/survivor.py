@@ -113,9 +113,11 @@ def _begun(folder: Path, segment: Segment) -> Iterator[Segment]:
 def _end(folder: Path, segments: tuple[Segment, ...], installation: Installation) -> Lsn:
     """Return where the last whole record ends; the newest one may span several segments."""
     for segment in reversed(segments):
-        records = list(dump_records(installation, folder, segment, segments[-1]))
-        if records:
-            return records[-1].end
+        end = None
+        for record in dump_records(installation, folder, segment, segments[-1]):
+            end = record.end
+        if end is not None:
+            return end
     raise GapError(
         f"no whole record in {folder} from {segments[0].name} on", segment=segments[0].name
     )
