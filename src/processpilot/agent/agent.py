@@ -290,6 +290,7 @@ class Agent:
                 match.scenario.title,
                 match.reasons,
                 well_at,
+                match.scenario.severity,
             )
             declare(wired.journal, declaration)
 
@@ -304,6 +305,7 @@ class Agent:
             if state.is_finished:
                 self._conclude(state)
             return
+        assert incident.scenario is not None
         scenario = find_scenario(wired.loaded.plan, incident.scenario)
         run_id = wired.new_id()
         answer(wired.journal, incident, run_id)

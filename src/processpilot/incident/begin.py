@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from processpilot.errors import NotFoundError
-from processpilot.incident.record import Incident
+from processpilot.incident.state import Incident
 from processpilot.journal.event import JsonValue
 from processpilot.plan.load import LoadedPlan
 from processpilot.plan.model import Autonomy, Plan

@@ -1,60 +1,45 @@
-"""Incidents in the journal: declared, answered by a run, resolved."""
+"""Incidents in the journal: declared, answered by a run, resolved, found again."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from processpilot.errors import NotFoundError
+from processpilot.incident.state import PREFIX, Incident, Kind, fold
+from processpilot.journal.event import JsonValue
 from processpilot.journal.journal import Journal
+from processpilot.plan.alarm import Severity
 
-_PREFIX = "incident/"
-_DECLARED = "incident-declared"
-_ANSWERED = "incident-answered"
-_RESOLVED = "incident-resolved"
-
-
-@dataclass(frozen=True, slots=True)
-class Incident:
-    """An incident as its events tell it."""
-
-    incident_id: str
-    scenario: str
-    title: str
-    reasons: tuple[str, ...]
-    declared_at: datetime
-    last_passed_at: str | None
-    run_id: str | None
-    resolution: str | None
-    stopped_by: str | None
-    resolved_at: datetime | None
-
-    @property
-    def is_open(self) -> bool:
-        """Whether nobody has resolved it yet."""
-        return self.resolution is None
+# Whether a scenario is held back is decided by the newest incidents only.
+_LOOKED_AT = 50
 
 
 @dataclass(frozen=True, slots=True)
 class Declaration:
-    """What is known when an incident is declared."""
+    """What is known when an incident is declared; `scenario` None: no run answers it by itself."""
 
     incident_id: str
-    scenario: str
+    scenario: str | None
     title: str
     reasons: Sequence[str]
     last_passed_at: datetime | None
+    severity: Severity = Severity.SEV1
+    source: str = "probes"
 
 
 def declare(journal: Journal, declaration: Declaration) -> Incident:
     """Write down a new incident."""
     last = declaration.last_passed_at
     journal.append(
-        f"{_PREFIX}{declaration.incident_id}",
-        _DECLARED,
+        f"{PREFIX}{declaration.incident_id}",
+        Kind.DECLARED,
         {
             "scenario": declaration.scenario,
             "title": declaration.title,
+            "severity": str(declaration.severity),
+            "source": declaration.source,
             "reasons": list(declaration.reasons),
             "last_passed_at": None if last is None else last.isoformat(),
         },
@@ -63,9 +48,26 @@ def declare(journal: Journal, declaration: Declaration) -> Incident:
     return read_incident(journal, declaration.incident_id)
 
 
+def write(
+    journal: Journal,
+    incident: Incident,
+    kind: Kind,
+    data: Mapping[str, JsonValue],
+    *,
+    exact: bool = True,
+) -> Incident:
+    """Append one event and return the state after it.
+
+    LockedError when somebody else wrote since `incident` was read, unless it need not be `exact`.
+    """
+    expected = incident.sequence + 1 if exact else None
+    journal.append(f"{PREFIX}{incident.incident_id}", kind, data, expected_sequence=expected)
+    return read_incident(journal, incident.incident_id)
+
+
 def answer(journal: Journal, incident: Incident, run_id: str) -> None:
     """Write down which run answers an incident."""
-    journal.append(f"{_PREFIX}{incident.incident_id}", _ANSWERED, {"run_id": run_id})
+    write(journal, incident, Kind.ANSWERED, {"run_id": run_id}, exact=False)
 
 
 def resolve(
@@ -75,44 +77,37 @@ def resolve(
 
     `stopped_by` names the person who ended the run before it was done.
     """
-    journal.append(
-        f"{_PREFIX}{incident.incident_id}",
-        _RESOLVED,
-        {"resolution": resolution, "stopped_by": stopped_by},
-    )
+    data: dict[str, JsonValue] = {"resolution": resolution, "stopped_by": stopped_by}
+    write(journal, incident, Kind.RESOLVED, data, exact=False)
 
 
 def read_incident(journal: Journal, incident_id: str) -> Incident:
-    """Return an incident's state."""
-    events = journal.read(f"{_PREFIX}{incident_id}")
-    first = events[0].data
-    reasons = first["reasons"]
-    assert isinstance(reasons, list)
-    answered = [str(event.data["run_id"]) for event in events if event.kind == _ANSWERED]
-    resolved = next((event for event in reversed(events) if event.kind == _RESOLVED), None)
-    stopped_by = None if resolved is None else resolved.data.get("stopped_by")
-    last = first["last_passed_at"]
-    return Incident(
-        incident_id,
-        str(first["scenario"]),
-        str(first["title"]),
-        tuple(str(reason) for reason in reasons),
-        events[0].at,
-        None if last is None else str(last),
-        answered[-1] if answered else None,
-        None if resolved is None else str(resolved.data["resolution"]),
-        None if stopped_by is None else str(stopped_by),
-        None if resolved is None else resolved.at,
-    )
+    """Return an incident's state; NotFoundError when there is none of that id."""
+    events = journal.read(f"{PREFIX}{incident_id}")
+    if not events:
+        raise NotFoundError(
+            f"there is no incident {incident_id}",
+            hint="Run `processpilot incident list` to see them.",
+        )
+    return fold(incident_id, events)
+
+
+def open_incidents(journal: Journal) -> tuple[Incident, ...]:
+    """Return the incidents that are not resolved, the one with the newest event first."""
+    streams = journal.open_streams(Kind.DECLARED, Kind.RESOLVED)
+    return tuple(read_incident(journal, stream.removeprefix(PREFIX)) for stream in streams)
 
 
 def open_incident(journal: Journal) -> Incident | None:
-    """Return the newest incident that is not resolved, or None."""
-    for stream in journal.streams(_PREFIX):
-        incident = read_incident(journal, stream.removeprefix(_PREFIX))
-        if incident.is_open:
-            return incident
-    return None
+    """Return the newest open incident that a scenario answers, or None."""
+    found = (one for one in open_incidents(journal) if one.scenario is not None)
+    return next(found, None)
+
+
+def newest_incidents(journal: Journal, count: int) -> tuple[Incident, ...]:
+    """Return at most `count` incidents, the one with the newest event first."""
+    streams = journal.newest_streams(PREFIX, count)
+    return tuple(read_incident(journal, stream.removeprefix(PREFIX)) for stream in streams)
 
 
 def held_back(journal: Journal, scenario: str, last_passed_at: datetime | None) -> Incident | None:
@@ -121,8 +116,7 @@ def held_back(journal: Journal, scenario: str, last_passed_at: datetime | None) 
     Whoever aborts a recovery works by hand; none begins by itself until the component was well
     again in between.
     """
-    for stream in journal.streams(_PREFIX):
-        incident = read_incident(journal, stream.removeprefix(_PREFIX))
+    for incident in newest_incidents(journal, _LOOKED_AT):
         if incident.scenario != scenario:
             continue
         if incident.stopped_by is None or incident.resolved_at is None:

@@ -67,7 +67,9 @@ ServiceSpec = Annotated[
 
 
 class GitRelease(Record):
-    """A work tree whose releases are tags that match `tags`, oldest to newest by their commits."""
+    """A work tree whose releases are tags that match `tags`, ordered by their commits and, where
+    those do not tell, by name.
+    """
 
     kind: Literal["git"]
     folder: str = Field(min_length=1)

@@ -18,6 +18,7 @@ from processpilot.errors import NotFoundError, UsageError
 from processpilot.plan.model import Plan
 
 FILE_NAME = "processpilot.yaml"
+_BOOL = "tag:yaml.org,2002:bool"
 Path_ = tuple[str | int, ...]
 
 
@@ -70,6 +71,20 @@ class LoadedPlan:
         return self.resolve(self.plan.state_dir)
 
 
+class _PlanLoader(yaml.SafeLoader):
+    """Reads YAML safely; `on`, `off`, `yes` and `no` are words here, not truth values."""
+
+    yaml_implicit_resolvers = {
+        first: [(tag, pattern) for tag, pattern in rules if tag != _BOOL]
+        for first, rules in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+
+_PlanLoader.add_implicit_resolver(
+    _BOOL, re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), [*"tTfF"]
+)
+
+
 def load_plan(path: Path) -> LoadedPlan:
     """Return the plan in `path`; PlanError lists everything that is wrong with it."""
     try:
@@ -87,13 +102,13 @@ def load_plan(path: Path) -> LoadedPlan:
 def parse_plan(text: str, path: Path) -> LoadedPlan:
     """Return the plan written as `text`, which `path` names in messages."""
     try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        root = yaml.compose(text, Loader=_PlanLoader)
         if root is None:
             raise PlanError(path, [Problem(1, 1, "", "the plan is empty")])
         doubles = list(_double_keys(root, ()))
         if doubles:
             raise PlanError(path, doubles)
-        document = yaml.safe_load(text)
+        document = yaml.load(text, Loader=_PlanLoader)  # noqa: S506 - a safe loader
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)

@@ -6,6 +6,8 @@ import pytest
 from plan_text import PATH, PLAN, load, plan_with, position_of, problems_of
 
 from processpilot.plan.load import FILE_NAME, PlanError
+from processpilot.plan.step import MaintenanceStep
+from processpilot.plan.switch import SwitchCommands
 
 
 def one_problem(text: str, passage: str, place: str) -> str:
@@ -276,3 +278,20 @@ def test_the_message_shows_the_file_every_position_and_what_to_do() -> None:
     assert caught.value.message.startswith(f"{FILE_NAME}:{line}:{column}: components[0].rto: ")
     assert caught.value.hint == f"Correct {PATH} and run `processpilot check`."
     assert caught.value.code == "plan"
+
+
+def test_on_and_off_are_words() -> None:
+    """A switch has keys of these names; YAML 1.1 would take them for truth values."""
+    text = plan_with(
+        "scenarios:\n",
+        "maintenance: {kind: command, on: [touch, a], off: [rm, a]}\nscenarios:\n",
+    ).replace(
+        "{id: assess, title: Assess, action: assess}",
+        "{id: assess, title: Assess, action: maintenance, mode: on}",
+    )
+    plan = load(text).plan
+    assert isinstance(plan.maintenance, SwitchCommands)
+    assert plan.maintenance.off == ("rm", "a")
+    step = plan.scenarios[0].steps[0]
+    assert isinstance(step, MaintenanceStep)
+    assert step.mode == "on"
