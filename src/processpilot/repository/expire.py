@@ -118,7 +118,7 @@ def plan_expiry(
         tails,
         floor,
         frozenset(manifests),
-        (*_old_announcements(repository, now), *_stale(repository, proofs, staying)),
+        (*_old_announcements(repository, now), *_stale(repository, proofs, manifests, staying)),
         len(every_loose) - len(loose),
     )
 
@@ -153,13 +153,19 @@ def _held(
 
 
 def _stale(
-    repository: Repository, proofs: Mapping[str, Proof], staying: Iterable[Manifest]
+    repository: Repository,
+    proofs: Mapping[str, Proof],
+    manifests: Collection[BackupId],
+    staying: Iterable[Manifest],
 ) -> Iterable[str]:
-    """Return the objects that only speak of backups that are gone."""
-    present = {manifest.backup_id for manifest in staying}
-    yield from outlived(proofs, present)
+    """Return the objects that only speak of backups that will be gone.
+
+    Somebody may just have pinned one that is to go: only a pin whose backup is gone already is
+    stale.
+    """
+    yield from outlived(proofs, {manifest.backup_id for manifest in staying})
     for backup in read_keepings(repository):
-        if backup not in present:
+        if backup not in manifests:
             yield f"{KEPT}{backup}"
 
 
@@ -176,14 +182,11 @@ def execute_expiry(repository: Repository, plan: ExpirePlan, now: datetime) -> E
     LockedError, with nothing removed, when a backup was made since `plan` was.
     """
     store = repository.store
-    for name in plan.leftovers:
-        store.delete(name)
     for backup in plan.backups:
         store.put(f"{EXPIRING}{backup}", b"")
     try:
-        pins = {*read_pins(repository, now).values(), *read_keepings(repository)}
+        now_pinned = _held_meanwhile(repository, plan, now)
         _refuse_newcomers(repository, plan)
-        now_pinned = {backup for backup in plan.backups if backup in pins}
         removed = tuple(backup for backup in plan.backups if backup not in now_pinned)
         if plan.floor is not None and not now_pinned:
             _record_floor(repository, plan.floor)
@@ -204,7 +207,7 @@ def execute_expiry(repository: Repository, plan: ExpirePlan, now: datetime) -> E
             tails=(),
             floor=None,
         )
-    for name in plan.packs:
+    for name in (*plan.leftovers, *plan.packs):
         store.delete(name)
     if plan.segments or plan.tails:
         archive = WalArchive(repository, _segment_bytes(plan))
@@ -213,6 +216,14 @@ def execute_expiry(repository: Repository, plan: ExpirePlan, now: datetime) -> E
         for segment in plan.tails:
             archive.drop_tail(segment)
     return plan
+
+
+def _held_meanwhile(repository: Repository, plan: ExpirePlan, now: datetime) -> set[BackupId]:
+    """Return which of the backups that are to go have to stay after all."""
+    held = {*read_pins(repository, now).values(), *read_keepings(repository)}
+    proofs = read_proofs(repository).values()
+    held.add(newest_brought_back(proofs, plan.known))
+    return {backup for backup in plan.backups if backup in held}
 
 
 def _refuse_newcomers(repository: Repository, plan: ExpirePlan) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -11,9 +12,11 @@ from made_repository import BEGIN, Folder, backup_on, new_repository, take, writ
 
 from processpilot.backup.pin import pinned
 from processpilot.clock import SystemClock
-from processpilot.errors import LockedError
+from processpilot.errors import LockedError, NotFoundError
 from processpilot.progress import silent
 from processpilot.repository.expire import execute_expiry, plan_expiry
+from processpilot.repository.kept import Keeping, keep_backup, read_keepings
+from processpilot.repository.proofs import Proof, ProofKind, read_proofs, record_proof
 from processpilot.repository.repository import Repository
 from processpilot.repository.retention import RetentionPolicy
 from processpilot.repository.verify import verify_repository
@@ -209,3 +212,40 @@ def test_an_announcement_left_by_a_killed_expiry_is_cleaned_away(tmp_path: Path)
     assert plan.leftovers == (name,)
     execute_expiry(repository, plan, later)
     assert not list(repository.store.list("expiring/"))
+
+
+@pytest.mark.parametrize("moment", range(1, 20))
+def test_a_backup_that_somebody_pins_meanwhile_stays(tmp_path: Path, moment: int) -> None:
+    """Whenever the pin is made: it is refused, or the backup is there afterwards."""
+    repository, store = two_backups(Folder(tmp_path / "data"))
+    first = repository.backup_ids()[0]
+    accepted: list[bool] = []
+
+    def pin() -> None:
+        with suppress(LockedError, NotFoundError):
+            keep_backup(repository, Keeping(first, "for the audit", "ada", NOW))
+            accepted.append(True)
+
+    store.listings, store.at, store.event = 0, moment, pin
+    execute_expiry(repository, plan_expiry(repository, LAST_ONLY, NOW), NOW)
+    assert (first in repository.backup_ids()) is bool(accepted)
+    assert (first in read_keepings(repository)) is bool(accepted)
+    assert whole(repository)
+
+
+@pytest.mark.parametrize("moment", range(1, 20))
+def test_a_backup_that_is_brought_back_meanwhile_stays(tmp_path: Path, moment: int) -> None:
+    """A proof that comes before the backup is announced counts; what stays keeps its proof."""
+    repository, store = two_backups(Folder(tmp_path / "data"))
+    first = repository.backup_ids()[0]
+    proof = Proof(ProofKind.RESTORED, NOW, (first,))
+    store.listings, store.at = 0, moment
+    store.event = lambda: record_proof(repository, proof, 1)
+    plan = plan_expiry(repository, LAST_ONLY, NOW)
+    planned = store.listings
+    done = execute_expiry(repository, plan, NOW)
+    if moment <= planned:
+        assert first in repository.backup_ids()
+        assert read_proofs(repository)
+    assert (first in repository.backup_ids()) is (first not in done.backups)
+    assert whole(repository)
