@@ -46,7 +46,8 @@ def in_command(word: str) -> str | None:
 def remarks(study: Study) -> Iterator[Remark]:
     """Yield settings and commands that were never filled in."""
     for place, text in strings_of(study.plan, ""):
-        if place.startswith(_SETTINGS) and (match := _SETTING.search(text)):
+        setting = place.startswith(_SETTINGS) and not place.endswith(".title")
+        if setting and (match := _SETTING.search(text)):
             yield Remark(
                 "placeholder-left",
                 place,

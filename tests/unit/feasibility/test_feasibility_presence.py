@@ -168,6 +168,14 @@ def test_contacts_are_not_taken_for_placeholders(text: str) -> None:
     assert not is_placeholder(text)
 
 
+def test_a_title_is_no_setting() -> None:
+    """An application may be called TODO; its address may not."""
+    step = "- {id: a, title: A, action: manual, timebox: 1m}"
+    text = small(step).replace("title: Database", "title: TODO lists")
+    assert not of_code(findings(text), "placeholder-left")
+    assert of_code(findings(text.replace("s3://backups", "s3://TODO")), "placeholder-left")
+
+
 @pytest.mark.parametrize(
     ("word", "part"),
     [

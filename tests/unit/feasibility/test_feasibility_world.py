@@ -56,6 +56,11 @@ def test_addresses_and_localhost_need_no_resolver() -> None:
     }
 
 
+def test_a_name_that_cannot_be_a_host_leads_nowhere() -> None:
+    """The resolver says so by itself, without asking anybody."""
+    assert hosts_known(["not a name", "localhost"]) == {"not a name": False, "localhost": True}
+
+
 def test_a_unit_that_no_folder_holds() -> None:
     """It is missing where systemd has folders, and unknown elsewhere."""
     assert unit_exists("processpilot-nobody-has-this.service", False) in (False, None)
