@@ -5,8 +5,9 @@ with is pinned and stays. Packs are dropped when no kept backup refers to any bl
 dropped when it lies before the continuous window and outside every kept backup.
 
 Whatever the policy says, a backup stays when a person keeps it, when the store's object lock does
-not let go of it yet, and when it is the newest that was really brought back. Packs under a lock are
-left to prune.
+not let go of it yet, when it is the newest that was really brought back, and when it is the newest
+from which the cluster as it is now can be reached: after a return to an earlier moment, newer
+backups lie on a timeline that was left. Packs under a lock are left to prune.
 
 Order keeps this true while backups run. Planning lists packs, then pins, then manifests: a backup
 commits its manifest before it takes its pin away, so whoever wrote a listed pack is seen as running
@@ -19,7 +20,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -27,6 +28,7 @@ from processpilot.errors import LockedError, NotFoundError
 from processpilot.postgres.wal import Segment
 from processpilot.repository.blob import BackupId, PackId
 from processpilot.repository.kept import read_keepings
+from processpilot.repository.line import Line, read_line
 from processpilot.repository.manifest import Manifest
 from processpilot.repository.names import (
     BACKUPS,
@@ -47,7 +49,7 @@ from processpilot.repository.proofs import (
 )
 from processpilot.repository.repository import Repository
 from processpilot.repository.retention import RetentionDecision, RetentionPolicy, decide_retention
-from processpilot.repository.wal import WalArchive, WalInventory, segment_object
+from processpilot.repository.wal import WalArchive, segment_object
 from processpilot.storage.store import ExistsError, ObjectInfo
 
 # A backup that runs longer than this has died without removing its pin.
@@ -95,7 +97,10 @@ def plan_expiry(
     pins = read_pins(repository, now)
     manifests = {manifest.backup_id: manifest for manifest in repository.manifests()}
     proofs = read_proofs(repository)
+    line = read_line(repository, manifests.values())
     held = _held(repository, proofs, manifests, now - lock if lock else None)
+    if line is not None and line.backup not in (None, max(manifests)):
+        held.setdefault(line.backup, []).append(f"the newest that leads to {line}")
     decision = decide_retention(list(manifests), policy, held)
     pinned = tuple(backup for backup in decision.expired if backup in pins.values())
     going = tuple(backup for backup in decision.expired if backup not in pinned)
@@ -106,7 +111,7 @@ def plan_expiry(
     every_loose = loose_packs(packs, needs, pins.keys())
     locked = _locked(repository, listed, now, lock)
     loose = {name: size for name, size in every_loose.items() if name not in locked}
-    segments, tails, floor = _loose_log(repository, staying, decision)
+    segments, tails, floor = _loose_log(staying, decision, line)
     segments = tuple(segment for segment in segments if segment_object(segment) not in locked)
     return ExpirePlan(
         decision,
@@ -138,7 +143,7 @@ def _held(
     proofs: Mapping[str, Proof],
     manifests: Mapping[BackupId, Manifest],
     locked_since: datetime | None,
-) -> Mapping[BackupId, list[str]]:
+) -> dict[BackupId, list[str]]:
     """Return the backups that stay whatever the policy says, with reasons."""
     held: dict[BackupId, list[str]] = defaultdict(list)
     for backup, keeping in read_keepings(repository).items():
@@ -268,34 +273,30 @@ def loose_packs(
 
 
 def _loose_log(
-    repository: Repository, staying: list[Manifest], decision: RetentionDecision
+    staying: Sequence[Manifest], decision: RetentionDecision, line: Line | None
 ) -> tuple[tuple[Segment, ...], tuple[Segment, ...], int | None]:
     """Return segments and tails that no kept window needs, and the window's first number.
 
-    The window runs from the oldest of the `last` backups kept; an older backup keeps its own log
-    from start to stop. Numbers are compared over all timelines, so a branch is never cut short.
+    The window runs from the oldest of the `last` backups kept, and from where the newest timeline
+    can be reached; an older backup keeps its own log from start to stop. Numbers are compared over
+    all timelines, so a branch is never cut short.
     """
-    if not staying or decision.window_begins is None:
+    if not staying or decision.window_begins is None or line is None:
         return (), (), None
-    size = staying[0].cluster.wal_segment_bytes
+    size = line.inventory.segment_bytes
     begins = [m.start_lsn for m in staying if m.backup_id >= decision.window_begins]
-    floor = min(begins, default=staying[-1].start_lsn) // size
+    floor = min([line.begin, *begins]) // size
     own = {
         number
         for manifest in staying
         for number in range(manifest.start_lsn // size, (manifest.stop_lsn - 1) // size + 1)
     }
-    inventory: WalInventory = WalArchive(repository, size).inventory()
-    segments = tuple(
-        segment
-        for segment in inventory.whole_segments()
-        if segment.number < floor and segment.number not in own
-    )
-    tails = tuple(
-        segment
-        for segment in sorted(inventory.tails)
-        if segment.number < floor and segment.number not in own
-    )
+
+    def loose(segments: Iterable[Segment]) -> tuple[Segment, ...]:
+        return tuple(s for s in segments if s.number < floor and s.number not in own)
+
+    segments = loose(line.inventory.whole_segments())
+    tails = loose(sorted(line.inventory.tails))
     return segments, tails, floor if segments or tails else None
 
 
