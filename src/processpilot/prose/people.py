@@ -38,6 +38,12 @@ _OUTSIDE = re.compile(
     re.IGNORECASE,
 )
 
+_SEVERAL = re.compile(
+    r"^(?:\w+ )?(?:roles|rollen|members|people|responders|responsibilities|role assignments)\b|"
+    r"^(?:the )?team$",
+    re.IGNORECASE,
+)
+
 
 @dataclass
 class RoleDraft:
@@ -70,6 +76,8 @@ class People:
         title = section.heading
         head = bare(re.split(r"[(:–—]|\s-\s", title)[0])
         named = _PRIMARY.search(title) or _SECONDARY.search(title)
+        if not named and _SEVERAL.search(head):
+            return False
         if not named and not any(isinstance(b, Items) for b in section.blocks):
             return False
         role = self.role(head)

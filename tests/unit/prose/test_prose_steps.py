@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 from prose_text import actions, scenario_of, step_named, timeboxes
 
 from processpilot.plan.act import CommandAct, ManualAct
-from processpilot.plan.step import Group, every_step
+from processpilot.plan.step import Group, Step, every_step
 
 
 @pytest.mark.parametrize(
@@ -83,9 +85,9 @@ def test_the_folder_of_an_earlier_block_holds_for_scripts_beside_it() -> None:
     assert folders == ["ops", "ops", None]
 
 
-def _commands(steps: object) -> list[CommandAct]:
+def _commands(steps: Sequence[Step]) -> list[CommandAct]:
 
-    return [s for s in every_step(steps) if isinstance(s, CommandAct)]  # type: ignore[arg-type]
+    return [s for s in every_step(steps) if isinstance(s, CommandAct)]
 
 
 def test_other_code_is_for_people() -> None:
