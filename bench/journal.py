@@ -2,8 +2,9 @@
 
     python -m bench.journal [--runs 10000] [--folder DIR] [--rounds 5]
 
-Builds DIR/journal.sqlite of about a hundred events a run, as the application's plan gives them,
-unless it is there; prints the medians.
+Builds DIR/.processpilot/journal.sqlite of about a hundred events a run, and a plan beside it,
+unless they are there; prints the medians. Neither a database nor a repository is needed: `status`
+says that they cannot be reached.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ import argparse
 import resource
 import sqlite3
 import statistics
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
@@ -26,6 +29,7 @@ from processpilot.plan.builtin import ApplicationPlaces, Basics, application_pla
 
 BEGINNING = datetime(2024, 1, 1, tzinfo=UTC)
 STEPS = 44
+SCENARIO = "database-failure"
 COLUMNS = 9
 Note = tuple[str, str, Mapping[str, JsonValue]]
 
@@ -33,13 +37,16 @@ Note = tuple[str, str, Mapping[str, JsonValue]]
 def run_notes(number: int, plan: str, *, ends: bool) -> Iterator[Note]:
     """Yield what one incident and the run that answers it write, and the log stream beside them."""
     run, incident = f"run/{number:06d}", f"incident/{number:06d}"
-    yield incident, "incident-declared", {"scenario": "database-failure", "reasons": ["refused"]}
+    declared: dict[str, JsonValue] = {"title": "Complete database failure", "reasons": ["refused"]}
+    yield incident, "incident-declared", {**declared, "scenario": SCENARIO, "last_passed_at": None}
     steps: list[JsonValue] = [
         {"id": f"step-{n}", "title": f"Step number {n} of the way out", "action": "command"}
         for n in range(STEPS)
     ]
     details: dict[str, JsonValue] = {"plan": plan, "title": "Complete database failure"}
-    yield run, "run-begun", {"run_id": f"{number:06d}", "steps": steps, "details": details}
+    pinned: dict[str, JsonValue] = {"scenario": SCENARIO, "trigger": "bench", "plan_hash": "0" * 64}
+    begun = {"run_id": f"{number:06d}", "steps": steps, "details": details}
+    yield run, "run-begun", {**begun, **pinned}
     yield incident, "incident-answered", {"run_id": f"{number:06d}"}
     for n in range(STEPS):
         yield run, "step-started", {"step": f"step-{n}", "attempt": 1, "pid": 4711}
@@ -47,7 +54,7 @@ def run_notes(number: int, plan: str, *, ends: bool) -> Iterator[Note]:
             "output": f"line {n} of what a program said, wörtlich\n" * 8,
             "exit_code": 0,
             "took_s": 1.25 * n,
-            "checks": [{"name": f"check {c}", "outcome": "passed"} for c in range(4)],
+            "samples": [{"name": f"sample {c}", "outcome": "passed"} for c in range(4)],
         }
         yield run, "step-finished", {"step": f"step-{n}", "outcome": "passed", "result": result}
     for n in range(8):
@@ -76,9 +83,10 @@ def build(path: Path, runs: int) -> None:
     """Write the journal in one transaction."""
     Journal.open(path, SystemClock()).close()
     plan = application_plan(
-        Basics("processpilot", "postgresql://postgres@127.0.0.1/processpilot", "/srv/repository"),
+        Basics("processpilot", "postgresql://postgres@127.0.0.1:1/processpilot", "repository"),
         ApplicationPlaces("http://127.0.0.1:5000", "unix:///run/supervisor.sock", "file:password"),
     )
+    (path.parents[1] / "processpilot.yaml").write_text(plan)
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA synchronous = OFF")
         marks = ", ".join("?" * COLUMNS)
@@ -90,12 +98,14 @@ def build(path: Path, runs: int) -> None:
 
 def timed(name: str, rounds: int, work: Callable[[], object]) -> None:
     """Print the median of some rounds."""
-    seconds = []
+    seconds, busy = [], []
     for _ in range(rounds):
-        begun = time.perf_counter()
+        begun, worked = time.perf_counter(), time.process_time()
         work()
         seconds.append(time.perf_counter() - begun)
-    print(f"{name:<52} {statistics.median(seconds) * 1000:10.2f} ms")
+        busy.append(time.process_time() - worked)
+    wall, cpu = (statistics.median(figures) * 1000 for figures in (seconds, busy))
+    print(f"{name:<40} {wall:10.2f} ms, of this process {cpu:10.2f} ms", flush=True)
 
 
 def main() -> None:
@@ -105,14 +115,23 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--rounds", type=int, default=5)
     chosen = parser.parse_args()
-    path = chosen.folder / "journal.sqlite"
+    path = chosen.folder / ".processpilot" / "journal.sqlite"
     if not path.exists():
-        chosen.folder.mkdir(parents=True, exist_ok=True)
         timed("built", 1, lambda: build(path, chosen.runs))
     print(f"{path.stat().st_size / 1e6:.0f} MB")
     timed("opened for the first time", 1, lambda: Journal.open(path, SystemClock()).close())
     with closing(Journal.open(path, SystemClock())) as journal:
         measure(journal, chosen.rounds)
+    for words in (("run", "list"), ("status",), ("--version",)):
+        name = f"processpilot {' '.join(words)}"
+        timed(name, chosen.rounds, lambda words=words: command(chosen.folder, *words))
+
+
+def command(folder: Path, *words: str) -> None:
+    """Run the command line in a folder, whatever it ends with."""
+    argv = [sys.executable, "-m", "processpilot", *words]
+    done = subprocess.run(argv, cwd=folder, capture_output=True, check=False, text=True)
+    assert "Traceback" not in done.stderr, done.stderr
 
 
 def measure(journal: Journal, rounds: int) -> None:
