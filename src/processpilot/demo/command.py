@@ -34,7 +34,10 @@ APPLICATION_FAILURE = "application-failure"
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Return 0 when the recovery passed, 1 when it did not, 130 when interrupted."""
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.fault is not None and options.scenario != APPLICATION_FAILURE:
+        parser.error(f"--fault says nothing about {options.scenario}")
     console = Console()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
@@ -86,7 +89,7 @@ def _show(
     options: argparse.Namespace, places: Places, supervisor: Supervisor, console: Console
 ) -> Show:
     if options.scenario == APPLICATION_FAILURE:
-        return ApplicationShow(places, supervisor, console, options.fault)
+        return ApplicationShow(places, supervisor, console, options.fault or Fault.DIES)
     return Show(places, supervisor, console)
 
 
@@ -142,7 +145,6 @@ def _parser() -> argparse.ArgumentParser:
         "--fault",
         type=Fault,
         choices=tuple(Fault),
-        default=Fault.DIES,
         help="what is wrong with the release in application-failure (dies)",
     )
     parser.add_argument("--size", type=_size, default=300, help="megabytes of data (300)")

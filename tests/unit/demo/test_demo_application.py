@@ -34,7 +34,7 @@ from demo_application import (
 )
 
 from processpilot.demo.application.database import Database
-from processpilot.demo.application.ledger import read_ledger
+from processpilot.demo.application.ledger import read_ledger, read_status
 from processpilot.demo.application.migrate import migrate, newest_revision, revision_of
 from processpilot.demo.application.seed import database_bytes, seed
 from processpilot.demo.application.tables import Base
@@ -457,7 +457,8 @@ def test_load_promises_only_what_the_table_keeps(server: Server, tmp_path: Path)
     assert keys <= stored
     final = json.loads(status.read_text())
     assert final["acknowledged"] == len(keys) == recorded(ledger)
-    assert final["failed"] == final["sent"] - final["acknowledged"] > 0
+    assert final["failed"] == final["sent"] - final["acknowledged"] >= final["turned_away"] > 0
+    assert read_status(status).turned_away == final["turned_away"]
     assert approved is not None
     assert approved[0] >= final["approved"] > 0
 
