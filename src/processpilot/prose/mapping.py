@@ -54,6 +54,8 @@ def mapped(step: StepDraft, scene: Scene) -> StepDraft:
         found = row.pattern.search(typed)
         if found is None or (scene.drill and not row.drills):
             continue
+        if step.command is not None and not does_one_thing(typed, restores=row.turn is _restore):
+            continue
         act = row.turn(found, scene, step)
         if act is not None:
             return _become(step, act, row.reason)
@@ -63,9 +65,25 @@ def mapped(step: StepDraft, scene: Scene) -> StepDraft:
 def restores_database(step: StepDraft) -> bool:
     """Say whether the step restores the database: by its command, or, for people, in words."""
     if step.command is not None:
-        return RESTORES.search(plain_command(step.command.text)) is not None
+        typed = plain_command(step.command.text)
+        return RESTORES.search(typed) is not None and does_one_thing(typed, restores=True)
     words = str(step.act.get("instruction", ""))
     return step.action == "manual" and RESTORES_IN_WORDS.search(words) is not None
+
+
+_FILTERS = r"\|\s*(?:tail|head|grep|jq|wc|sort|uniq|less|cat|awk|python3? -m json\.tool)\b[^|]*"
+
+
+def does_one_thing(typed: str, *, restores: bool = False) -> bool:
+    """Say whether a line is one command, perhaps with its output filtered.
+
+    A chain may do more than the built-in action that its beginning stands for. A restore may read
+    its dump from a pipe, a file or a substitution.
+    """
+    text = re.sub(r"'[^']*'|\"[^\"$`]*\"", "''", typed)
+    if restores:
+        return re.search(r"&&|\|\||;|&\s*$|>|\n", re.sub(r"\$\([^()]*\)", "", text)) is None
+    return re.search(r"[|;&<>`\n]|\$\(", re.sub(_FILTERS, "", text)) is None
 
 
 def plain_command(text: str) -> str:

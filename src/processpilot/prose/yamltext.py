@@ -90,7 +90,8 @@ def _leaf(head: str, value: object, indent: int) -> list[str]:
 def _fits_literally(text: str) -> bool:
     body = text.removesuffix("\n")
     return (
-        not body.startswith((" ", "\n"))
+        body != ""
+        and not body.startswith((" ", "\n"))
         and not body.endswith("\n")
         and all(_PRINTABLE.fullmatch(letter) for letter in body if letter not in "\n")
         and all(line == "" or line.strip() for line in body.split("\n"))

@@ -53,6 +53,24 @@ def test_commands_become_built_in_actions(command: str, action: str) -> None:
     assert step.action == action
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        "pg_isready || systemctl restart postgresql",
+        "ls -t /backups | tail -n +8 | xargs rm",
+        "./restore.sh postgresql latest && rm -rf /backups",
+        "curl http://localhost/health > /tmp/x",
+        "npm run test:smoke; npm run cleanup",
+        "systemctl status api\nrm x",
+    ],
+)
+def test_a_chain_is_never_taken_for_its_beginning(command: str) -> None:
+    """A line that does more than one thing stays as it is, also where the database is rebuilt."""
+    (step,) = scenario_of(f"```sh\n{command}\n```", _base()).steps[:1]
+    assert step.action in ("command", "service")
+    assert all(s.action != "restore" for s in scenario_of(f"- `{command}`").steps)
+
+
 def test_a_service_is_named_by_its_component() -> None:
     """systemctl restart api.service is a restart of the component that runs as that unit."""
     (step,) = scenario_of("- `sudo systemctl restart api`", _base(), "API failure").steps
