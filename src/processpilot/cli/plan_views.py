@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -163,7 +164,9 @@ def _show_stored(
     elif output is not None:
         out(f"wrote the plan of backup {backup_id} to {output}")
     else:
-        typer.echo(visible(text.replace("\t", "    ")), nl=not text.endswith("\n"))
+        # A file that it is redirected into gets it as it is.
+        shown = visible(text) if sys.stdout.isatty() else text
+        typer.echo(shown, nl=not text.endswith("\n"))
 
 
 def _older(plan: Path, run: str | None, backup: str | None) -> LoadedPlan:

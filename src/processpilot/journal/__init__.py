@@ -2,7 +2,8 @@
 
 It is one SQLite file beside the program, not in the database that is protected, so it outlives
 the worst day. Every event carries the hash of the one before (`event`), an append is one durable
-transaction (`journal`), and whoever drives a run holds a lease whose epoch refuses the appends of
+transaction (`journal`), lists over many streams come from indexes (`streams`), a chain rewritten or
+cut short shows against a `head` kept elsewhere, and whoever drives a run holds a lease whose epoch refuses the appends of
 a predecessor that does not know it was replaced (`lease`). What the events mean is left to the
 rooms that write them.
 """

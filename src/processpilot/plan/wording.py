@@ -11,6 +11,7 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from unicodedata import category
 
 from processpilot.plan.act import (
     BuiltInAct,
@@ -43,6 +44,7 @@ _NAMES = r"[\w-]*(?:passwo?r?d|passphrase|secret|token|api[_-]?key|credentials?)
 _SECRET_NAME = re.compile(_NAMES, re.IGNORECASE)
 _SECRET_OPTION = re.compile(rf"-{_NAMES}", re.IGNORECASE)
 _ASSIGNED = re.compile(rf"({_NAMES}=)(?!file:|env:|\$)[^\s'\"&]+", re.IGNORECASE)
+_KEPT = "\n\t\u200c\u200d"
 _UNITS = ((86400.0, "d"), (3600.0, "h"), (60.0, "min"))
 
 
@@ -91,8 +93,14 @@ def shell_words(argv: Sequence[str]) -> str:
 
 
 def visible(text: str) -> str:
-    """Return `text` with every character that cannot be seen spelled as an escape."""
-    return "".join(c if c.isprintable() or c == "\n" else _escape(c) for c in text)
+    """Return `text` with every character that cannot be seen spelled as an escape.
+
+    Line breaks and tabs stay, other blanks become spaces, joined letters and emoji stay joined.
+    """
+    return "".join(
+        c if c.isprintable() or c in _KEPT else " " if category(c) == "Zs" else _escape(c)
+        for c in text
+    )
 
 
 def without_password(text: str) -> str:
@@ -207,7 +215,9 @@ def _named(subject: str | None) -> str:
 
 
 def _shell_word(word: str) -> str:
-    if all(c.isprintable() or c == "\n" for c in word):
+    # In a script of several lines, tabs are part of its looks.
+    seen = "\n\t" if "\n" in word else ""
+    if all(c.isprintable() or c in seen for c in word):
         return shlex.quote(word)
     inner = "".join(_ANSI.get(c) or (c if c.isprintable() else _escape(c)) for c in word)
     return f"$'{inner}'"

@@ -47,7 +47,7 @@ def test_bash_takes_a_command_back_to_its_arguments(argv: list[str]) -> None:
     if any("://" in word or "=" in word for word in argv):
         return
     text = shell_words(argv)
-    assert all(letter.isprintable() or letter == "\n" for letter in text)
+    assert all(letter.isprintable() or letter in "\n\t" for letter in text)
     done = subprocess.run(
         ["bash", "-c", f"printf '%s\\0' {text}"],
         env={"LC_ALL": "C.UTF-8"},
@@ -84,3 +84,5 @@ def test_references_and_other_text_stay() -> None:
 def test_what_cannot_be_seen_is_spelled() -> None:
     """Control characters and changes of direction are shown, line breaks stay."""
     assert visible("a\x1b[2J\u202eb\nc🚨") == "a\\x1b[2J\\u202eb\nc🚨"
+    assert visible("5\u00a0min, 👩\u200d💻") == "5 min, 👩\u200d💻"
+    assert shell_words(["a\u00a0b", "x\ty"]) == r"$'a\u00a0b' $'x\ty'"
