@@ -1,13 +1,16 @@
 """Steps whose effects are files, to run with the real runner and journal, here or in a child.
 
 Run as a program it is a nursery: for every line of its input it forks a controller that resumes
-the run in a folder, and says how that ended. One interpreter start serves many controllers.
+the run in a folder, and says how that ended. One interpreter start serves many controllers. One
+that was told to stop at a point goes on from there once the folder has a file `go`.
 """
 
 from __future__ import annotations
 
 import os
 import sys
+import threading
+import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -32,11 +35,14 @@ from processpilot.runbook.step import StepSpec
 
 RUN = "r1"
 LEASE = "controller"
+UNDO = "back"
+NAMES = "abcdefgh"
+_POLL_S = 0.01
 
 
 @dataclass
 class FileStep:
-    """Adds a line to the file `effects/STEP`; its probe looks for the file.
+    """Adds a line to the file `effects/STEP`, as an undo to `undone/STEP`; its probe looks there.
 
     `point` is called between all that can be told apart from outside, so that a test can end the
     process there. `failures` are raised first, one each time.
@@ -61,7 +67,7 @@ class FileStep:
         self.point(f"before {context.spec.id}")
         if self.failures:
             raise self.failures.pop(0)
-        self._note("effects", context.spec.id)
+        self._note("undone" if context.spec.action == UNDO else "effects", context.spec.id)
         self.point(f"after {context.spec.id}")
         return self.result
 
@@ -73,6 +79,8 @@ class FileStep:
         path.parent.mkdir(exist_ok=True)
         with path.open("a") as file:
             file.write("once\n")
+        with (self.folder / "order").open("a") as file:
+            file.write(f"{kind} {step_id}\n")
 
 
 def times(folder: Path, kind: str, step_id: str) -> int:
@@ -103,8 +111,7 @@ def all_passed(state: RunState) -> Verdict:
 
 def steps(count: int, **more: object) -> list[StepSpec]:
     """Return steps a, b, c, each with an action of its own name."""
-    names = "abcdefgh"[:count]
-    return [StepSpec(name, name.upper(), name, **more) for name in names]  # type: ignore[arg-type]
+    return [StepSpec(name, name.upper(), name, **more) for name in NAMES[:count]]  # type: ignore[arg-type]
 
 
 def request(specs: list[StepSpec], run_id: str = RUN) -> RunRequest:
@@ -119,35 +126,51 @@ def open_journal(folder: Path) -> Iterator[Journal]:
         yield journal
 
 
-def begin(folder: Path, count: int) -> None:
-    """Begin a run of so many steps in a folder."""
+def begin(folder: Path, run: int | list[StepSpec]) -> None:
+    """Begin a run of these steps, or of so many, in a folder."""
     with open_journal(folder) as journal:
-        begin_run(journal, request(steps(count)))
+        begin_run(journal, request(steps(run) if isinstance(run, int) else run))
+
+
+def order(folder: Path) -> list[str]:
+    """Return what was done, as `effects STEP`, `undone STEP` or `probed STEP`, in order."""
+    path = folder / "order"
+    return path.read_text().splitlines() if path.exists() else []
 
 
 def control(folder: Path, point: Callable[[str], None]) -> RunState:
-    """Take the lease and carry the folder's run on to its end."""
+    """Take the lease and carry the folder's run on to its end, or until it waits for people.
+
+    In a folder with a file `patient` people are waited for.
+    """
+    patient = (folder / "patient").exists()
     with open_journal(folder) as journal, acquire_lease(journal, LEASE, folder) as lease:
         point("leased")
         step = FileStep(folder, point)
-        actions: dict[str, Action] = dict.fromkeys("abcdefgh", step)
+        actions: dict[str, Action] = dict.fromkeys([*NAMES, UNDO], step)
         around = Surroundings(actions, all_passed, SystemClock(), Noting(point))
         runner = Runner(journal, around)
-        return runner.advance(RUN, lease, lambda: False)
+        while True:
+            state = runner.advance(RUN, lease, lambda: False)
+            if state.is_finished or not patient:
+                return state
+            time.sleep(_POLL_S)
 
 
 def _child(folder: Path, last: int) -> None:
-    """Control the run; at the point numbered `last` wait to be killed."""
+    """Control the run; at the point numbered `last` wait to be killed, or for the file `go`."""
     passed = 0
+    counting = threading.Lock()
 
     def point(name: str) -> None:
         nonlocal passed
-        passed += 1
-        if passed == last:
+        with counting:
+            passed += 1
+            here = passed == last
+        if here:
             print(f"at {os.getpid()} {name}", flush=True)
-            sys.stdin.close()
-            while True:
-                os.read(_WAIT[0], 1)
+            while not (folder / "go").exists():
+                time.sleep(_POLL_S)
 
     try:
         print(f"verdict {control(folder, point).verdict}", flush=True)
@@ -155,13 +178,8 @@ def _child(folder: Path, last: int) -> None:
         print(f"locked {error.message}", flush=True)
 
 
-_WAIT = (-1, -1)
-
-
 def nursery() -> None:
     """Fork a controller for every line `FOLDER POINT`, and wait for its end."""
-    global _WAIT
-    _WAIT = os.pipe()
     for line in iter(sys.stdin.readline, ""):
         folder, last = line.split()
         pid = os.fork()
