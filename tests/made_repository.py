@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import struct
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,6 +13,7 @@ from processpilot.backup.parent import ParentTree
 from processpilot.backup.scan import scan_data_directory
 from processpilot.backup.stretches import ReadJob
 from processpilot.backup.upload import Uploads
+from processpilot.postgres.control import crc32c
 from processpilot.postgres.lsn import Lsn
 from processpilot.postgres.wal import Segment
 from processpilot.progress import silent
@@ -52,6 +54,14 @@ def new_repository(store: ObjectStore | None = None, *, chunk_bytes: int = 8192)
     return create_repository(store or MemoryStore(), settings, [("operator", OPERATOR)])
 
 
+def control_file(source: random.Random) -> bytes:
+    """Return what passes for a control file of PostgreSQL 15 to 17; most of it is random."""
+    data = bytearray(source.randbytes(8192))
+    struct.pack_into("<QIII", data, 0, SYSTEM, 1300, 202209061, 6)
+    struct.pack_into("<I", data, 288, crc32c(bytes(data[:288])))
+    return bytes(data)
+
+
 @dataclass
 class Folder:
     """A made-up data directory whose files change from backup to backup."""
@@ -66,7 +76,11 @@ class Folder:
             (self.root / path).mkdir(parents=True)
         self.write("base/5/1000", 40_000)
         self.write("base/5/1001", 20_000)
-        self.write("global/pg_control", 8192)
+        self.write_control()
+
+    def write_control(self) -> None:
+        """Give the control file new content; its CRC holds."""
+        (self.root / "global/pg_control").write_bytes(control_file(self.source))
 
     def write(self, path: str, size_bytes: int) -> None:
         """Give a file new random content."""

@@ -13,7 +13,15 @@ import sys
 from datetime import timedelta
 from pathlib import Path
 
-from made_repository import BEGIN, OPERATOR, SEGMENT_BYTES, backup_on, new_repository, written_tree
+from made_repository import (
+    BEGIN,
+    OPERATOR,
+    SEGMENT_BYTES,
+    backup_on,
+    control_file,
+    new_repository,
+    written_tree,
+)
 
 from processpilot.postgres.history import TimelineHistory
 from processpilot.postgres.wal import Segment
@@ -36,7 +44,7 @@ def fill(root: Path, source: random.Random) -> None:
     """Make a folder with files of every shape: empty, short, inline, long, oddly named; a link."""
     for path in ("base/5", "global", "pg_tblspc", "pg_wal"):
         (root / path).mkdir(parents=True)
-    (root / "global/pg_control").write_bytes(source.randbytes(8192))
+    (root / "global/pg_control").write_bytes(control_file(source))
     (root / "base/5/empty").write_bytes(b"")
     (root / "base/5/long").write_bytes(source.randbytes(500) * (_LONG_BYTES // 500))
     (root / "größe").write_bytes(b"umlaut")

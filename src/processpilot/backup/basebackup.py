@@ -26,6 +26,7 @@ from processpilot.backup.parent import ParentTree
 from processpilot.backup.scan import FoundDirectory, FoundFile, FoundTablespace, require_text
 from processpilot.errors import ChecksumError, IntegrityError, RefusedError, UnavailableError
 from processpilot.postgres.connection import ServerAddress
+from processpilot.postgres.control import CONTROL_PATH, parse_control
 from processpilot.postgres.layout import excludes_file
 from processpilot.postgres.lsn import Lsn
 from processpilot.postgres.pages import first_block_of
@@ -326,6 +327,8 @@ class _Archives:
         offset = 0
         known = None
         while window := content.read(min(WINDOW_BYTES, per_leaf - offset % per_leaf)):
+            if path == CONTROL_PATH:
+                parse_control(window)
             if offset % per_leaf == 0 and self._parent is not None:
                 known = self._parent.stretch(path, offset // per_leaf)
             first = offset % per_leaf // self._tree.chunk_bytes

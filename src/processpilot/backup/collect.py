@@ -13,10 +13,12 @@ from dataclasses import dataclass
 
 from processpilot.backup.chunks import ChunkWriter
 from processpilot.backup.parent import ParentTree
-from processpilot.backup.scan import CONTROL_FILE, FoundDirectory, FoundFile, Scan
+from processpilot.backup.scan import FoundDirectory, FoundFile, Scan
 from processpilot.backup.stretches import ReadJob, Stored, Stretch
 from processpilot.backup.upload import Uploads
 from processpilot.crew import Crew, open_crew
+from processpilot.errors import IntegrityError
+from processpilot.postgres.control import CONTROL_PATH
 from processpilot.progress import Progress
 from processpilot.repository.blob import REF, BackupId, PackId, decode_refs, ref_of
 from processpilot.repository.manifest import BadPage, DirectoryEntry
@@ -136,7 +138,12 @@ class TreeWriter:
     def finish(
         self, directories: tuple[DirectoryEntry, ...], workers: tuple[Stored, ...] = ()
     ) -> Collected:
-        """Flush every pack, wait until all are durable, and return the figures."""
+        """Flush every pack, wait until all are durable, and return the figures.
+
+        IntegrityError when the control file is not among the files: nothing could start then.
+        """
+        if CONTROL_PATH not in self._paths:
+            raise IntegrityError(f"the data directory gave no {CONTROL_PATH}")
         self._nodes.flush()
         self._uploads.wait()
         bad = [page for stored in workers for page in stored.bad_pages]
@@ -175,7 +182,7 @@ def _store_files(
         file.path: (file, folder)
         for folder in scan.directories
         for file in folder.files
-        if (file.path == CONTROL_FILE) is control
+        if (file.path == CONTROL_PATH) is control
     }
     files = [file for file, _ in found.values()]
     parts: dict[str, dict[int, tuple[Stretch, bytes | None]]] = defaultdict(dict)

@@ -22,8 +22,6 @@ from processpilot.postgres.layout import (
     unlogged_forks,
 )
 
-CONTROL_FILE = "global/pg_control"
-
 
 @dataclass(frozen=True, slots=True)
 class FoundFile:

@@ -21,6 +21,7 @@ from processpilot.backup.pace import Pace
 from processpilot.backup.parent import ParentTree
 from processpilot.backup.upload import Uploads
 from processpilot.errors import UnavailableError
+from processpilot.postgres.control import CONTROL_PATH, read_control_file
 from processpilot.postgres.lsn import Lsn
 from processpilot.postgres.pages import first_block_of, has_checksums
 from processpilot.repository.blob import BackupId, PackId
@@ -95,6 +96,10 @@ class StretchReader:
         vanished.
         """
         known = None if self._parent is None else self._parent.stretch(task.path, task.leaf)
+        if task.path == CONTROL_PATH:
+            # Half of what the server is just writing would start nowhere.
+            control = memoryview(read_control_file(self._job.root))
+            return b"".join(self._writer.write_window(control, 0, known))
         keep = self._unchanged(task, known)
         if known is not None and keep.all():
             return known.kept(0, len(keep))

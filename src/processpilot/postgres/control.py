@@ -88,10 +88,19 @@ def parse_control(data: bytes) -> ControlData:
 
 def read_control(data_dir: Path) -> ControlData:
     """Return the control file of a data directory, read again while a server is writing it."""
+    return parse_control(read_control_file(data_dir))
+
+
+def read_control_file(data_dir: Path) -> bytes:
+    """Return the control file's bytes once its CRC holds: a server may be writing it.
+
+    ChecksumError when it never does, NotFoundError when there is no such file.
+    """
     path = data_dir / CONTROL_PATH
     for attempt in range(_READ_ATTEMPTS):
         try:
-            return parse_control(path.read_bytes())
+            data = path.read_bytes()
+            parse_control(data)
         except FileNotFoundError as error:
             raise NotFoundError(f"{data_dir} holds no {CONTROL_PATH}") from error
         except OSError as error:
@@ -100,6 +109,8 @@ def read_control(data_dir: Path) -> ControlData:
             if attempt == _READ_ATTEMPTS - 1:
                 raise
             time.sleep(_READ_PAUSE_S)
+        else:
+            return data
     raise AssertionError("unreachable")
 
 

@@ -13,6 +13,7 @@ from functools import partial
 
 from processpilot.crew import PROCESSES_FROM_BYTES, open_crew, worker_count
 from processpilot.errors import IntegrityError, NotFoundError
+from processpilot.postgres.control import CONTROL_PATH
 from processpilot.postgres.wal import Segment
 from processpilot.progress import Progress
 from processpilot.repository.blob import BackupId, PackId
@@ -26,6 +27,7 @@ from processpilot.repository.names import BACKUPS, PACKS, objects, strangers
 from processpilot.repository.needs import Needs
 from processpilot.repository.proofs import read_proofs
 from processpilot.repository.repository import Repository, check_settings
+from processpilot.repository.tree import Directory
 from processpilot.repository.wal import WalArchive, WalInventory
 
 _STRANGER = "is no object of this format; nothing reads it, remove it if nobody needs it"
@@ -104,6 +106,11 @@ def verify_repository(
         place = f"{BACKUPS}{manifest.backup_id}"
         ledger.findings += _harmed_at_the_source(manifest, place)
         ledger.guard(place, (manifest.backup_id,), partial(needs.add, manifest))
+        ledger.guard(place, (manifest.backup_id,), partial(_check_control, repository, manifest))
+    if only is not None:
+        # A prune that was killed left both a pack and the note of where its blobs went; a restore
+        # reads whichever it finds first, which is the pack.
+        present = [pack for pack in needs.moved if _is_there(repository, pack)]
     segments = _resolve_log(repository, manifests, ledger, everything=only is None)
     tasks: Iterator[Task] = itertools.chain(_pack_tasks(needs, present), map(SegmentTask, segments))
     segment_bytes = manifests[0].cluster.wal_segment_bytes if manifests else 0
@@ -121,10 +128,29 @@ def verify_repository(
     return Verification(len(manifests), packs, len(segments), ledger.bytes, findings)
 
 
+def _is_there(repository: Repository, pack: PackId) -> bool:
+    try:
+        repository.store.size(pack.object_name)
+    except NotFoundError:
+        return False
+    except IntegrityError:
+        return True
+    return True
+
+
 def _pack_tasks(needs: Needs, present: Iterable[PackId]) -> Iterator[PackTask]:
     """Yield every pack that is there or needed, by name, with what is needed of it."""
     packs = sorted({*present, *needs.packs()}, key=lambda pack: pack.object_name)
     return (PackTask(pack, needs.rows_of(pack)) for pack in packs)
+
+
+def _check_control(repository: Repository, manifest: Manifest) -> None:
+    """Raise IntegrityError unless the backup holds the file without which no server starts."""
+    folder, _, name = CONTROL_PATH.partition("/")
+    nodes = [entry.node for entry in manifest.directories if entry.path == folder]
+    files = [f.name for n in nodes for f in Directory.from_json(repository.read_blob(n)).files]
+    if name not in files:
+        raise IntegrityError(f"backup {manifest.backup_id} holds no {CONTROL_PATH}")
 
 
 def _harmed_at_the_source(manifest: Manifest, place: str) -> Iterator[Finding]:

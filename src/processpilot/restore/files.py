@@ -16,6 +16,7 @@ from pathlib import Path
 
 from processpilot.crew import PROCESSES_FROM_BYTES, open_crew, worker_count
 from processpilot.errors import IntegrityError
+from processpilot.postgres.control import CONTROL_PATH
 from processpilot.progress import Progress
 from processpilot.repository.manifest import UNKNOWN_ID, DirectoryEntry, Manifest
 from processpilot.repository.repository import Repository
@@ -29,8 +30,6 @@ from processpilot.restore.pieces import (
     open_file,
     write_all,
 )
-
-CONTROL_FILE = "global/pg_control"
 
 # What one worker is given at a time, unless a file's leaf is longer.
 _BATCH_BYTES = 32 * 1024 * 1024
@@ -84,7 +83,7 @@ class FileWriter:
                 effective = _effective(file.owner or owner, owner)
                 target = TargetFile(self.place(path), file.size_bytes, file.mode, effective)
                 found = _File(target, file)
-                (control if path == CONTROL_FILE else files).append(found)
+                (control if path == CONTROL_PATH else files).append(found)
         if not control:
             raise IntegrityError(f"backup {self._manifest.backup_id} holds no control file")
         self._write_files(files)

@@ -150,7 +150,8 @@ def test_the_older_backup_goes_with_what_only_it_needs(tmp_path: Path) -> None:
     """Expiry removes the older backup, its packs that nobody shares, and its log."""
     folder = Folder(tmp_path / "data")
     repository, _ = two_backups(folder)
-    for path in ("base/5/1000", "base/5/1001", "global/pg_control"):
+    folder.write_control()
+    for path in ("base/5/1000", "base/5/1001"):
         folder.write(path, 50_000)
     take(repository, folder, 2)
     plan = plan_expiry(repository, LAST_ONLY, NOW)

@@ -17,7 +17,7 @@ from made_repository import (
     written_tree,
 )
 
-from processpilot.errors import NotFoundError, UnavailableError
+from processpilot.errors import ChecksumError, NotFoundError, UnavailableError
 from processpilot.postgres.wal import Segment
 from processpilot.progress import silent
 from processpilot.repository.expire import execute_expiry, plan_expiry
@@ -277,3 +277,25 @@ def test_what_the_store_locks_is_named_and_left(folder: Folder) -> None:
     assert plan.locked
     assert all(until > moment for until in plan.locked.values())
     assert plan_prune(repository, moment + timedelta(days=31), lock=timedelta(days=30)).loose
+
+
+def test_a_damaged_pack_beside_its_note_is_found(folder: Folder, tmp_path: Path) -> None:
+    """A prune was killed before the old pack went: a restore reads it, so verification does too."""
+    repository = new_repository()
+    grown(folder, repository)
+    expired(repository)
+    before = {
+        info.name: repository.store.get(info.name) for info in objects(repository.store, PACKS)
+    }
+    plan = pruned(repository)
+    name = plan.rewrites[0].pack.object_name
+    chunk = next(ref for ref in plan.rewrites[0].refs if ref.raw_bytes == 8192)
+    damaged = bytearray(before[name])
+    damaged[chunk.offset] ^= 1
+    repository.store.put(name, damaged)
+    newest = repository.manifests()[-1]
+    with pytest.raises(ChecksumError):
+        restored(repository, newest, tmp_path / "out")
+    for only in (None, [newest.backup_id]):
+        found = verify_repository(repository, only, deep=False, progress=silent)
+        assert [finding.place for finding in found.findings] == [name]
