@@ -288,8 +288,8 @@ def test_a_damaged_pack_beside_its_note_is_found(folder: Folder, tmp_path: Path)
         info.name: repository.store.get(info.name) for info in objects(repository.store, PACKS)
     }
     plan = pruned(repository)
-    name = plan.rewrites[0].pack.object_name
-    chunk = next(ref for ref in plan.rewrites[0].refs if ref.raw_bytes == 8192)
+    chunk = next(ref for rewrite in plan.rewrites for ref in rewrite.refs if ref.raw_bytes == 8192)
+    name = chunk.pack.object_name
     damaged = bytearray(before[name])
     damaged[chunk.offset] ^= 1
     repository.store.put(name, damaged)
