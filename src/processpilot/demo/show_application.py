@@ -78,7 +78,8 @@ class ApplicationShow(Show):
         grid.add_row("report", str(report_dir / "report.html"))
         title = f"[bold {colour}]{report.title}: {report.verdict}[/]"
         self._console.print(Panel(grid, title=title, border_style=colour))
-        return self._go_forward() and whole
+        # A run that waits for people is not crossed by another.
+        return whole and self._go_forward()
 
     def _go_forward(self) -> bool:
         """Release the repair, and let a run put it in place; return whether that passed."""
