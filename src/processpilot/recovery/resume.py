@@ -11,12 +11,11 @@ from processpilot import __version__
 from processpilot.backup.create import BackupRequest, Surroundings, create_backup
 from processpilot.backup.heartbeat import newest_heartbeat
 from processpilot.backup.protection import StreamState
-from processpilot.checks.ask import ask_http, ask_sql
 from processpilot.checks.result import CheckResult, Outcome, passed_if
 from processpilot.checks.speed import FILE_NAME, compare_speed, measure_speed, read_baseline
+from processpilot.checks.validation import ask_checks, ask_probe, trouble_within
 from processpilot.errors import NotFoundError, UnavailableError
 from processpilot.plan.component import Component
-from processpilot.plan.model import HttpCheck, SqlCheck
 from processpilot.recovery.ground import Ground, checks_json, require_passed
 from processpilot.recovery.rebuild import required_result
 from processpilot.recovery.salvage import salvage
@@ -110,17 +109,7 @@ class StartApplications:
         return "well by itself" if driver is None else f"restarted by {driver.name}"
 
     def _well_within(self, component: Component, limit_s: float) -> str | None:
-        """Return None once every probe passes, or the last complaint after `limit_s`."""
-        clock, prober = self._ground.clock, self._ground.prober
-        deadline = clock.monotonic() + limit_s
-        while True:
-            results = [prober.run(component.id, spec) for spec in component.probes]
-            bad = [r for r in results if r.outcome is not Outcome.PASSED]
-            if not bad:
-                return None
-            if clock.monotonic() > deadline:
-                return f"{bad[0].probe}: {bad[0].detail}"
-            clock.sleep(_POLL_S)
+        return trouble_within(self._ground.prober, component, limit_s)
 
 
 class Validate:
@@ -140,30 +129,14 @@ class Validate:
         return {"checks": checks_json(checks)}
 
     def _probes(self) -> Iterator[CheckResult]:
+        prober = self._ground.prober
         for component in self._ground.loaded.plan.start_order():
             for spec in component.probes:
-                trouble = None
-                for _ in range(_ASK_ATTEMPTS):
-                    result = self._ground.prober.run(component.id, spec)
-                    trouble = result.detail or "no answer"
-                    if result.outcome is Outcome.PASSED:
-                        trouble = None
-                        break
-                    self._ground.clock.sleep(_POLL_S)
-                name = f"{component.title}: {spec.id}"
-                yield passed_if(name, trouble is None, "well", trouble or "well")
+                yield ask_probe(prober, component, spec, _ASK_ATTEMPTS)
 
     def _of_plan(self) -> Iterator[CheckResult]:
-        for check in self._ground.loaded.plan.validation:
-            expected = _expected(check)
-            trouble = self._ask(check)
-            yield passed_if(check.name, trouble is None, expected, trouble or expected)
-
-    def _ask(self, check: HttpCheck | SqlCheck) -> str | None:
-        base = self._ground.loaded.base
-        if isinstance(check, HttpCheck):
-            return ask_http(check, _ASK_S, base)
-        return ask_sql(check, self._ground.address, _ASK_S)
+        loaded = self._ground.loaded
+        return ask_checks(loaded.plan.validation, self._ground.address, loaded.base)
 
     def _monitoring(self) -> Iterator[CheckResult]:
         yield self._streaming()
@@ -209,13 +182,6 @@ class Validate:
                 break
             ground.clock.sleep(2.0**attempt)
         return found
-
-
-def _expected(check: HttpCheck | SqlCheck) -> str:
-    if isinstance(check, HttpCheck):
-        words = f' with "{check.contains}"' if check.contains else ""
-        return f"status {check.status}{words}"
-    return "an answer" if check.expect is None else check.expect
 
 
 class FirstBackup:
