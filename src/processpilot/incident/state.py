@@ -9,65 +9,35 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from enum import StrEnum
 from typing import Any
 
 from processpilot.errors import IntegrityError
+from processpilot.incident.kind import PREFIX, Kind
+from processpilot.incident.told import (
+    ESCALATION,
+    Page,
+    Update,
+    VendorCall,
+    calls_after,
+    page_of,
+    text_or_none,
+    updates_after,
+)
 from processpilot.journal.event import Event
 from processpilot.plan.alarm import Severity
 
-PREFIX = "incident/"
-
-
-class Kind(StrEnum):
-    """The kinds of event in an incident's stream."""
-
-    DECLARED = "incident-declared"
-    ANSWERED = "incident-answered"
-    ACKNOWLEDGED = "incident-acknowledged"
-    ASSIGNED = "incident-assigned"
-    NOTED = "incident-noted"
-    ALERTED = "incident-alerted"
-    PAGED = "incident-paged"
-    SEVERITY_CHANGED = "incident-severity-changed"
-    UPDATE_DRAFTED = "update-drafted"
-    UPDATE_APPROVED = "update-approved"
-    UPDATE_REFUSED = "update-refused"
-    UPDATE_SENT = "update-sent"
-    VENDOR_ASKED = "vendor-asked"
-    VENDOR_ANSWERED = "vendor-answered"
-    VENDOR_LATE = "vendor-late"
-    MITIGATED = "incident-mitigated"
-    RESOLVED = "incident-resolved"
-    REVIEWED = "incident-reviewed"
-    ACTION_ADDED = "review-action-added"
-    ACTION_CLOSED = "review-action-closed"
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """One attempt to wake somebody; `level` counts from 1, `detail` is the channel's own word."""
-
-    at: datetime
-    level: int
-    who: str
-    channel: str
-    delivered: bool
-    detail: str
-
-
-@dataclass(frozen=True, slots=True)
-class Update:
-    """A word to stakeholders: drafted, approved where the plan asks for it, sent."""
-
-    update_id: str
-    kind: str
-    text: str
-    drafted_at: datetime
-    approved_by: str | None = None
-    refused_by: str | None = None
-    sent_at: datetime | None = None
-    deliveries: tuple[Mapping[str, Any], ...] = ()
+__all__ = [
+    "ESCALATION",
+    "PREFIX",
+    "FollowUpAction",
+    "Incident",
+    "Kind",
+    "Page",
+    "Update",
+    "VendorCall",
+    "apply",
+    "fold",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +57,9 @@ class Incident:
     """An incident as its events tell it; `sequence` is the newest event's.
 
     `scenario` is None where people or alerts declared something that no scenario answers. `source`
-    is what declared it: probes, a person, an alert, a heartbeat.
+    is what declared it: probes, a person, an alert, a heartbeat. `alerts` says of each fingerprint
+    whether it fires, `episodes` since when (fingerprint and beginning), `groups` which kinds of
+    alert belong here. `topics` are what was noted and is to be noted once.
     """
 
     incident_id: str
@@ -104,12 +76,17 @@ class Incident:
     acknowledged_at: datetime | None = None
     roles: Mapping[str, str] = field(default_factory=dict)
     alerts: Mapping[str, str] = field(default_factory=dict)
+    episodes: frozenset[tuple[str, str]] = frozenset()
+    groups: frozenset[str] = frozenset()
+    topics: frozenset[str] = frozenset()
+    vendors: tuple[VendorCall, ...] = ()
     pages: tuple[Page, ...] = ()
     updates: tuple[Update, ...] = ()
     actions: tuple[FollowUpAction, ...] = ()
     mitigated_at: datetime | None = None
     resolution: str | None = None
     stopped_by: str | None = None
+    resolved_by: str | None = None
     resolved_at: datetime | None = None
     reviewed_at: datetime | None = None
 
@@ -165,20 +142,21 @@ def apply(state: Incident, event: Event) -> Incident:
         case Kind.ASSIGNED:
             return replace(state, roles={**state.roles, str(data["role"]): str(data["to"])})
         case Kind.ALERTED:
-            known = {**state.alerts, str(data["fingerprint"]): str(data["status"])}
-            return replace(state, alerts=known)
+            return _alerted(state, data)
+        case Kind.NOTED if data.get("topic") is not None:
+            return replace(state, topics=state.topics | {str(data["topic"])})
         case Kind.PAGED:
-            return replace(state, pages=(*state.pages, _page(event)))
+            return replace(state, pages=(*state.pages, page_of(event)))
         case Kind.SEVERITY_CHANGED:
             return replace(state, severity=Severity(str(data["severity"])))
         case Kind.MITIGATED if state.mitigated_at is None:
             return replace(state, mitigated_at=event.at)
         case Kind.RESOLVED:
-            by = data.get("stopped_by")
             return replace(
                 state,
                 resolution=str(data["resolution"]),
-                stopped_by=None if by is None else str(by),
+                stopped_by=text_or_none(data.get("stopped_by")),
+                resolved_by=text_or_none(data.get("by")),
                 resolved_at=event.at,
             )
         case Kind.REVIEWED:
@@ -186,40 +164,22 @@ def apply(state: Incident, event: Event) -> Incident:
         case Kind.ACTION_ADDED | Kind.ACTION_CLOSED:
             return replace(state, actions=_actions(state.actions, event))
     if event.kind.startswith("update-"):
-        return replace(state, updates=_updates(state.updates, event))
+        return replace(state, updates=updates_after(state.updates, event))
+    if event.kind.startswith("vendor-"):
+        return replace(state, vendors=calls_after(state.vendors, event))
     return state
 
 
-def _page(event: Event) -> Page:
-    data: Mapping[str, Any] = event.data
-    return Page(
-        event.at,
-        int(data["level"]),
-        str(data["who"]),
-        str(data["channel"]),
-        bool(data["delivered"]),
-        str(data.get("detail", "")),
+def _alerted(state: Incident, data: Mapping[str, Any]) -> Incident:
+    fingerprint = str(data["fingerprint"])
+    episodes = {(fingerprint, str(data["starts_at"]))} if "starts_at" in data else set()
+    groups = {str(data["group"])} if "group" in data else set()
+    return replace(
+        state,
+        alerts={**state.alerts, fingerprint: str(data["status"])},
+        episodes=state.episodes | episodes,
+        groups=state.groups | groups,
     )
-
-
-def _updates(updates: tuple[Update, ...], event: Event) -> tuple[Update, ...]:
-    data: Mapping[str, Any] = event.data
-    name = str(data["update"])
-    if event.kind == Kind.UPDATE_DRAFTED:
-        return (*updates, Update(name, str(data["kind"]), str(data["text"]), event.at))
-    return tuple(_moved(one, event) if one.update_id == name else one for one in updates)
-
-
-def _moved(update: Update, event: Event) -> Update:
-    data: Mapping[str, Any] = event.data
-    match event.kind:
-        case Kind.UPDATE_APPROVED:
-            return replace(update, approved_by=str(data["by"]), refused_by=None)
-        case Kind.UPDATE_REFUSED:
-            return replace(update, refused_by=str(data["by"]), approved_by=None)
-        case Kind.UPDATE_SENT:
-            return replace(update, sent_at=event.at, deliveries=tuple(data.get("deliveries", ())))
-    return update
 
 
 def _actions(actions: tuple[FollowUpAction, ...], event: Event) -> tuple[FollowUpAction, ...]:
