@@ -122,7 +122,8 @@ def decide(state: RunState) -> Next:
 def waits_of(state: RunState) -> tuple[AwaitPeople, ...]:
     """Return whom the run waits for, while nothing else of it goes on."""
     found = decide(state)
-    return () if state.running or found.tasks else found.waits
+    under_way = state.running or any(step.is_being_undone for step in state.steps)
+    return () if under_way or found.tasks else found.waits
 
 
 def _give_up(state: RunState) -> Next:

@@ -155,10 +155,10 @@ class Hands:
                 assert step.spec.undo is not None
                 undo = dict(step.spec.undo)
                 spec = replace(step.spec, action=str(undo["action"]), settings=undo, probe=None)
-                context = self._context(state, spec, self._ending.is_set)
+                context = replace(self._context(state, spec), given_up=self._ending.is_set)
                 return self._action(spec).execute(context)
         return self._may_begin(step.spec) or self._action(step.spec).execute(
-            self._context(state, step.spec, self._is_over)
+            self._context(state, step.spec)
         )
 
     def _may_begin(self, spec: StepSpec) -> NotNeeded | None:
@@ -175,7 +175,7 @@ class Hands:
     def _probe(self, state: RunState, spec: StepSpec) -> ProbeAnswer:
         """Ask the step's own probe where it has one, otherwise its action."""
         if spec.probe is None:
-            return self._action(spec).probe(self._context(state, spec, self._is_over))
+            return self._action(spec).probe(self._context(state, spec))
         try:
             why = self._ask(spec.probe)
         except ProcessPilotError:
@@ -194,9 +194,9 @@ class Hands:
     def _is_over(self) -> bool:
         return self._given_up.is_set() or self._ending.is_set()
 
-    def _context(
-        self, state: RunState, spec: StepSpec, given_up: Callable[[], bool]
-    ) -> StepContext:
+    def _context(self, state: RunState, spec: StepSpec) -> StepContext:
+        """Return what an action works with; only the process's end stops what an abort began."""
+        given_up = self._is_over if state.aborted_by is None else self._ending.is_set
         return StepContext(state, spec, self._progress, given_up)
 
     def _progress(self, phase: str, done: int, total: int | None) -> None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from processpilot.clock import Clock
-from processpilot.errors import LockedError, ProcessPilotError, UnavailableError
+from processpilot.errors import LockedError, ProcessPilotError
 from processpilot.journal.event import Event, JsonValue
 from processpilot.journal.journal import Journal
 from processpilot.journal.lease import Lease
@@ -24,7 +24,6 @@ from processpilot.runbook.action import (
     GivenUpError,
     Happened,
     ProbeAnswer,
-    StepFailedError,
 )
 from processpilot.runbook.decide import (
     GoOn,
@@ -36,8 +35,9 @@ from processpilot.runbook.decide import (
     UndoStep,
     decide,
 )
+from processpilot.runbook.ending import ending_of
 from processpilot.runbook.forecast import Durations, due_concerns
-from processpilot.runbook.hands import Ask, Asked, Done, Hands, Job, NotNeeded, never_asked
+from processpilot.runbook.hands import Ask, Asked, Done, Hands, Job, never_asked
 from processpilot.runbook.history import read_run
 from processpilot.runbook.state import Kind, RunState, Verdict, apply, can_follow, fold, stream_of
 from processpilot.runbook.step import GroupSpec, StepOutcome, StepSpec
@@ -228,8 +228,9 @@ class _Advance:
         """Write down how a job ended."""
         if done is None:
             return state
-        if isinstance(done.end, GivenUpError) and state.aborted_by is None:
-            return state  # The process ends; whoever resumes the run looks at the step first.
+        probing = done.job.kind == "probe"
+        if isinstance(done.end, GivenUpError) and (probing or state.aborted_by is None):
+            return state  # Nothing is known of the step: whoever goes on looks at it first.
         if isinstance(done.end, BaseException) and not isinstance(
             done.end, ProcessPilotError | OSError
         ):
@@ -238,10 +239,10 @@ class _Advance:
             case "probe":
                 return self._probed(state, done)
             case "undo":
-                return self._end(state, Kind.UNDO_FINISHED, _end_data(done))
+                return self._end(state, Kind.UNDO_FINISHED, ending_of(done))
             case "ask" if isinstance(done.end, Asked):
                 return self._end(state, Kind.CONFIRMATION_REQUESTED, {"step": done.job.step_id})
-        return self._end(state, Kind.STEP_FINISHED, _end_data(done))
+        return self._end(state, Kind.STEP_FINISHED, ending_of(done))
 
     def _probed(self, state: RunState, done: Done) -> RunState:
         answer = done.end
@@ -249,7 +250,7 @@ class _Advance:
             happened = None if isinstance(answer, CannotTell) else False
             data: dict[str, JsonValue] = {"step": done.job.step_id, "happened": happened}
             return self._end(state, Kind.STEP_PROBED, data)
-        return self._end(state, Kind.STEP_FINISHED, _end_data(done))
+        return self._end(state, Kind.STEP_FINISHED, ending_of(done))
 
     def _warn(self, state: RunState) -> RunState:
         now = self._around.clock.now()
@@ -305,37 +306,3 @@ class _Advance:
         with suppress(OSError):  # A terminal that is gone must not stop a recovery.
             self._around.observer.on_event(event)
         return event
-
-
-def _end_data(done: Done) -> dict[str, JsonValue]:
-    """Return how a job ended in the form kept in the journal."""
-    step, end = done.job.step_id, done.end
-    passed: dict[str, JsonValue] = {"step": step, "outcome": str(StepOutcome.PASSED)}
-    match end:
-        case Happened(result=result):
-            return passed | {"result": dict(result), "seen": "found done"}
-        case NotNeeded(why=why):
-            outcome = str(StepOutcome.NOT_NEEDED)
-            return {"step": step, "outcome": outcome, "result": {"why": why}}
-        case ProcessPilotError() | OSError():
-            return {"step": step, "outcome": str(StepOutcome.FAILED)} | _error_data(end)
-        case Mapping():
-            return passed | {"result": dict(end), "seen": "carried out"}
-    raise AssertionError(f"a job ended with {end!r}")
-
-
-def _error_data(error: ProcessPilotError | OSError) -> dict[str, JsonValue]:
-    if isinstance(error, OSError):
-        error = UnavailableError(f"{error.filename or 'the system'}: {error.strerror}")
-    transient = isinstance(error, UnavailableError) and error.transient
-    data: dict[str, JsonValue] = {
-        "error": {
-            "code": error.code,
-            "message": error.message,
-            "hint": error.hint,
-            "transient": transient,
-        }
-    }
-    if isinstance(error, StepFailedError):
-        data["result"] = dict(error.result)
-    return data

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from run_events import History
 
@@ -14,9 +16,10 @@ from processpilot.runbook.decide import (
     StartStep,
     Task,
     decide,
+    waits_of,
 )
 from processpilot.runbook.state import Kind, Verdict
-from processpilot.runbook.step import StepSpec
+from processpilot.runbook.step import OnFailure, StepSpec
 
 RETRYING = (StepSpec("one", "One", "act", retries=2),)
 GUARDED = (StepSpec("one", "Fence", "act", approval="commander"),)
@@ -176,3 +179,19 @@ def test_a_refusal_after_a_passing_failure_holds_the_step_back() -> None:
         Need.DECISION,
         "tester refused: retry after all, skip or abort",
     )
+
+
+def test_people_are_not_waited_for_while_something_is_under_way() -> None:
+    """A step, or an undo, that runs beside may change what is asked of them."""
+    beside = (
+        StepSpec("one", "One", "act", approval="commander", groups=("g",)),
+        StepSpec("two", "Two", "act", groups=("g",), undo={"action": "back"}),
+    )
+    history = History(beside).person(Kind.APPROVAL_REQUESTED, "one").start("two")
+    assert decide(history.state).waits and waits_of(history.state) == ()
+    history.passed("two").aborted(undo=True).undoing("two")
+    assert waits_of(history.state) == ()
+    failing = (beside[0], replace(beside[1], on_failure=OnFailure.UNDO))
+    history = History(failing).person(Kind.APPROVAL_REQUESTED, "one").start("two").failed("two")
+    assert waits_of(history.undoing("two").state) == ()
+    assert len(waits_of(history.undone("two").state)) == 2

@@ -9,9 +9,9 @@ from run_bench import LIMIT_S, Bench, CrashError, Doing, crash, run_bench, step
 
 from processpilot.errors import RefusedError, UnavailableError
 from processpilot.runbook import people
-from processpilot.runbook.action import GivenUpError, Happened, StepContext
+from processpilot.runbook.action import GivenUpError, Happened, ProbeAnswer, StepContext
 from processpilot.runbook.state import Verdict
-from processpilot.runbook.step import MANUAL, Settings, StepOutcome
+from processpilot.runbook.step import MANUAL, OnFailure, Settings, StepOutcome
 
 __all__ = ["run_bench"]
 
@@ -205,6 +205,25 @@ def test_undoing_is_not_told_to_give_up_because_the_run_was(run_bench: Bench) ->
     assert told == [False]
 
 
+def test_an_abort_lets_an_undo_that_is_under_way_come_to_its_end(run_bench: Bench) -> None:
+    """Half undone would be neither the one thing nor the other."""
+    told: list[bool] = []
+
+    def back(context: StepContext) -> None:
+        people.abort(run_bench.person(), reason="enough")
+        threading.Event().wait(0.5)
+        told.append(context.given_up())
+
+    def broken(context: StepContext) -> None:
+        raise RefusedError("no")
+
+    run_bench.actions = {"back": Doing(back), "broken": Doing(broken)}
+    run_bench.begin(step("a", action="broken", undo={"action": "back"}, on_failure=OnFailure.UNDO))
+    state = run_bench.advance()
+    assert told == [False]
+    assert (state.verdict, state.steps[0].undo) == (Verdict.ABORTED, StepOutcome.PASSED)
+
+
 def test_a_step_told_to_stop_by_the_end_of_the_process_is_looked_at_by_the_next(
     run_bench: Bench,
 ) -> None:
@@ -224,6 +243,60 @@ def test_a_step_told_to_stop_by_the_end_of_the_process_is_looked_at_by_the_next(
     run_bench.actions = {"waits": Doing(run_bench.note, lambda context: Happened({}))}
     assert run_bench.advance().verdict is Verdict.PASSED
     assert run_bench.done == []
+
+
+def test_an_abort_that_undoes_does_not_keep_a_probe_from_finding_out(run_bench: Bench) -> None:
+    """A probe that waits when the run is given up looks again, and what it finds done is undone."""
+    answers_given: list[str] = []
+
+    def look(context: StepContext) -> ProbeAnswer:
+        if not answers_given:
+            people.abort(run_bench.person(), reason="enough", undo=True)
+            for _ in range(int(LIMIT_S * 100)):
+                if context.given_up():
+                    answers_given.append("given up")
+                    raise GivenUpError("told to stop")
+                threading.Event().wait(0.01)
+        assert not context.given_up()
+        return Happened({})
+
+    run_bench.actions = {"dies": Doing(crash, look)}
+    run_bench.begin(step("a", action="dies", undo={"action": "back"}))
+    with pytest.raises(CrashError):
+        run_bench.advance()
+    state = run_bench.advance()
+    assert (state.verdict, answers_given) == (Verdict.ABORTED, ["given up"])
+    assert (state.steps[0].outcome, run_bench.done) == (StepOutcome.PASSED, ["back a"])
+
+
+@pytest.mark.parametrize(
+    ("failure", "message"),
+    [
+        (PermissionError(13, "Permission denied", "/x\udcff"), "/x\\udcff: Permission denied"),
+        (RefusedError("bad name \ud800"), "bad name \\ud800"),
+    ],
+    ids=["system", "refused"],
+)
+def test_words_that_cannot_be_written_down_are_written_as_they_can(
+    run_bench: Bench, failure: Exception, message: str
+) -> None:
+    """A file name that is no text fails its step; it does not end the controller."""
+
+    def broken(context: StepContext) -> None:
+        raise failure
+
+    run_bench.actions = {"broken": Doing(broken)}
+    run_bench.begin(step("a", action="broken"))
+    error = run_bench.advance().steps[0].error
+    assert error is not None and error.message == message
+
+
+def test_a_result_that_cannot_be_written_down_fails_its_step(run_bench: Bench) -> None:
+    """Once, in words for people: the controller neither dies of it nor repeats the step."""
+    run_bench.actions = {"odd": Doing(lambda context: {"share": float("nan")})}
+    run_bench.begin(step("a", action="odd"))
+    error = run_bench.advance().steps[0].error
+    assert error is not None and "share" in error.message
 
 
 def test_a_terminal_that_is_gone_fails_no_step_and_stops_no_run(run_bench: Bench) -> None:

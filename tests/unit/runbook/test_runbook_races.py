@@ -147,6 +147,7 @@ def test_a_lost_lease_ends_the_controller_and_its_threads(run_bench: Bench) -> N
     def work(context: StepContext) -> None:
         if both.wait() == 0:
             run_bench.journal.begin_epoch(LEASE)
+        both.wait()
 
     before = threading.active_count()
     run_bench.actions = {"work": Doing(work)}
