@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Mapping
 from importlib import import_module
+from keyword import iskeyword
 from typing import Any
 
 import typer
@@ -19,7 +20,7 @@ from processpilot.cli.exits import INTERRUPTED
 from processpilot.crew import stand_by
 
 # In the order of the help: each is a module of this package with an `app` or a function of its
-# own name.
+# own name; one that Python keeps for itself has an underscore behind it.
 COMMANDS = (
     "init",
     "check",
@@ -32,6 +33,8 @@ COMMANDS = (
     "run",
     "journal",
     "key",
+    "as",
+    "names",
     "uninstall",
     "demo",
 )
@@ -42,10 +45,11 @@ _CREWED = {
     ("backup", "verify"): "processpilot.repository.examine",
     ("restore",): "processpilot.restore.pieces",
 }
-_HANDED_OVER = {
-    "ignore_unknown_options": True,
-    "allow_extra_args": True,
-    "help_option_names": [],
+_PASSED_ON = {"ignore_unknown_options": True, "allow_extra_args": True}
+# Commands whose further words mean something only to what they call.
+_SETTINGS: Mapping[str, dict[str, Any]] = {
+    "as": {**_HELP, **_PASSED_ON},
+    "demo": {**_PASSED_ON, "help_option_names": []},
 }
 
 
@@ -77,13 +81,14 @@ class _Commands(TyperGroup):
 
 
 def _load(name: str) -> Any:
-    module: Any = import_module(f"processpilot.cli.{name}")
+    own_name = f"{name}_" if iskeyword(name) else name
+    module: Any = import_module(f"processpilot.cli.{own_name}")
     if hasattr(module, "app"):
         command: Any = get_group(module.app)
     else:
         single = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-        settings = _HANDED_OVER if name == "demo" else _HELP
-        single.command(name, context_settings=settings)(getattr(module, name))
+        settings = _SETTINGS.get(name, _HELP)
+        single.command(name, context_settings=settings)(getattr(module, own_name))
         command = get_command(single)
     command.name = name
     return command
