@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from processpilot.postgres.cluster import Postmaster, start
 from processpilot.postgres.connection import ServerAddress
 from processpilot.repository.manifest import ClusterFacts
+from processpilot.restore.isolation import IsolatedPlan, start_isolated
 from processpilot.restore.machine import SCHEDULERS
 from processpilot.restore.plan import RestorePlan
 from processpilot.restore.staging import make_staging, write_into
@@ -86,6 +87,8 @@ def start_scratch(plan: RestorePlan, extra: Mapping[str, str], superuser: str) -
         del settings["config_file"]
     else:
         settings["data_directory"] = str(plan.folder)
+    if isinstance(plan, IsolatedPlan):
+        return start_isolated(plan, settings, superuser, _START_TIMEOUT_S)
     return start(
         plan.installation,
         plan.folder,

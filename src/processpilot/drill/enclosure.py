@@ -1,0 +1,218 @@
+"""A drill's enclosure: namespaces of its own, in which its server and its programs run.
+
+No network but a loopback of its own, no socket of the machine, no process of the machine, and
+nothing to write but the drill's own folders. Making and leaving it is here; what is run in it is
+the callers'. Where the machine closes namespaces, UnavailableError says what it refused.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from processpilot.errors import UnavailableError
+from processpilot.restore.isolation import Isolation
+
+_ANSWER_S = 30.0
+# An answer must come after a program's own time limit and the moment it gets to end.
+_GRACE_S = 30.0
+_KEEPER = (sys.executable, "-P", "-m", "processpilot.drill.inside")
+_ENTER = (sys.executable, "-P", "-m", "processpilot.drill.enter")
+# Sockets of the machine's programs, mail that waits to be sent, what others put aside.
+COVERED = ("/run", "/var/spool", "/dev/shm", "/var/tmp", "/tmp")  # noqa: S108
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What is to be seen inside: `own` may be written, `readable` read, `hidden` is empty.
+
+    Everything else of the machine but COVERED can be read.
+    """
+
+    own: tuple[Path, ...]
+    readable: tuple[Path, ...]
+    hidden: tuple[Path, ...]
+    sockets: Path
+    lifetime_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """What is to be run inside; its output is appended to a file in a folder of the view's own."""
+
+    argv: tuple[str, ...]
+    env: Mapping[str, str]
+    folder: Path
+    output: Path
+    timeout_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a program ended; without `exit_status` it was not started, and `why` says why."""
+
+    exit_status: int | None
+    timed_out: bool
+    duration_s: float
+    why: str | None
+
+
+class Enclosure:
+    """Open namespaces. Used by one thread at a time."""
+
+    def __init__(self, keeper: subprocess.Popen[str], first_pid: int, view: View) -> None:
+        self._keeper = keeper
+        self._view = view
+        self.first_pid = first_pid
+
+    @property
+    def isolation(self) -> Isolation:
+        """How servers are started in here."""
+        return Isolation((*_ENTER, str(self.first_pid)), self._view.sockets)
+
+    @property
+    def namespace(self) -> str:
+        """The network namespace's name, as /proc shows it."""
+        return os.readlink(f"/proc/{self.first_pid}/ns/net")
+
+    def run(self, program: Program) -> Ended:
+        """Run a program to its end or its time limit; what it left in the background stays.
+
+        UnavailableError when the enclosure is gone: ended from outside, or too old.
+        """
+        answer = _exchange(
+            self._keeper,
+            {
+                "argv": list(program.argv),
+                "env": dict(program.env),
+                "folder": str(program.folder),
+                "output": str(program.output),
+                "timeout_s": program.timeout_s,
+            },
+            program.timeout_s + _GRACE_S,
+        )
+        return Ended(
+            answer.get("exit_status"),
+            bool(answer.get("timed_out")),
+            float(answer["duration_s"]),
+            answer.get("not_started"),
+        )
+
+    def end(self) -> None:
+        """End every process in here at once; another thread may call it."""
+        with suppress(OSError):
+            self._keeper.kill()
+
+
+@contextmanager
+def enclosed(view: View) -> Iterator[Enclosure]:
+    """Yield the namespaces; nothing that ran in them is left afterwards."""
+    keeper = subprocess.Popen(
+        _KEEPER,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=_environment(),
+        text=True,
+        start_new_session=True,
+        cwd="/",
+    )
+    try:
+        middle = int(_read(keeper, _ANSWER_S)["unshared"])
+        _map_accounts(middle)
+        _exchange(
+            keeper,
+            {
+                "own": [str(path) for path in view.own],
+                "readable": [str(path) for path in view.readable],
+                "hidden": [str(path) for path in view.hidden],
+                "covered": COVERED,
+                "lifetime_s": view.lifetime_s,
+            },
+            _ANSWER_S,
+        )
+        yield Enclosure(keeper, _child_of(middle), view)
+    except OSError as error:
+        raise UnavailableError(f"the machine allows no namespaces: {error}") from error
+    finally:
+        keeper.kill()
+        keeper.communicate()
+
+
+def _environment() -> dict[str, str]:
+    kept = {"PATH": os.defpath}
+    if (path := os.environ.get("PYTHONPATH")) is not None:
+        kept["PYTHONPATH"] = path
+    return kept
+
+
+def _map_accounts(pid: int) -> None:
+    """Show every account inside as itself, or, where we are not root, only our own."""
+    if os.geteuid() == 0:
+        for name in ("uid_map", "gid_map"):
+            own = Path(f"/proc/self/{name}").read_text().splitlines()
+            ranges = [line.split() for line in own]
+            lines = "\n".join(f"{inside} {inside} {count}" for inside, _, count in ranges)
+            Path(f"/proc/{pid}/{name}").write_text(f"{lines}\n")
+        return
+    for name, text in (
+        ("setgroups", "deny"),
+        ("uid_map", f"{os.geteuid()} {os.geteuid()} 1"),
+        ("gid_map", f"{os.getegid()} {os.getegid()} 1"),
+    ):
+        Path(f"/proc/{pid}/{name}").write_text(text)
+
+
+def _child_of(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0])
+
+
+def _exchange(
+    keeper: subprocess.Popen[str], order: Mapping[str, Any], limit_s: float
+) -> Mapping[str, Any]:
+    assert keeper.stdin is not None
+    try:
+        keeper.stdin.write(json.dumps(order) + "\n")
+        keeper.stdin.flush()
+    except (BrokenPipeError, ValueError) as error:
+        raise _gone(keeper) from error
+    return _read(keeper, limit_s)
+
+
+def _read(keeper: subprocess.Popen[str], limit_s: float) -> Mapping[str, Any]:
+    assert keeper.stdout is not None
+    ready, _, _ = select.select([keeper.stdout], [], [], limit_s)
+    line = keeper.stdout.readline() if ready else ""
+    if not line.endswith("\n"):
+        raise _gone(keeper)
+    answer: Mapping[str, Any] = json.loads(line)
+    return answer
+
+
+def _gone(keeper: subprocess.Popen[str]) -> UnavailableError:
+    keeper.kill()
+    _, said = keeper.communicate()
+    lines = said.strip().splitlines()
+    return UnavailableError(
+        f"the drill's namespaces are gone or were refused: {lines[-1] if lines else 'no word'}",
+        hint="Run `unshare --user --net true` to see whether this machine allows namespaces.",
+    )
+
+
+def processes_in(namespace: str) -> Sequence[int]:
+    """Return the processes in a network namespace, by pid; those we may not look at are left out."""
+    found = []
+    for entry in os.scandir("/proc"):
+        if entry.name.isdigit():
+            with suppress(OSError):
+                if os.readlink(f"/proc/{entry.name}/ns/net") == namespace:
+                    found.append(int(entry.name))
+    return sorted(found)
