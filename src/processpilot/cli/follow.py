@@ -15,7 +15,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from processpilot.cli.events import event_json, event_line
+from processpilot.runbook.words import event_json, event_line
 from processpilot.cli.frame import note
 from processpilot.evidence.page import format_bytes, format_duration
 from processpilot.journal.event import Event

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from processpilot.cli import run_acts
-from processpilot.cli.events import event_json, event_line
+from processpilot.runbook.words import event_json, event_line
 from processpilot.cli.frame import (
     DEFAULT_PLAN,
     JsonOption,

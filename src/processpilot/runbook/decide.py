@@ -109,8 +109,8 @@ def decide(state: RunState) -> Next:
     if state.aborted_by is not None:
         return _give_up(state)
     if state.current is None:
-        skipped = any(step.outcome is StepOutcome.SKIPPED for step in state.steps)
-        return Next(finish=Finish(Verdict.MISSED if skipped else None))
+        left_out = any(step.is_left_out for step in state.steps)
+        return Next(finish=Finish(Verdict.MISSED if left_out else None))
     if state.paused_by is not None:
         text = f"{state.paused_by} paused the run: processpilot run continue"
         return Next(waits=(AwaitPeople(None, Need.CONTINUATION, text),))

@@ -178,7 +178,7 @@ class _Advance:
                 hands.begin(Job(step_id, "ask"), state)
                 return state
             case GoOn(reason=reason):
-                data = {"step": step_id, "by": BY_PLAN, "reason": reason}
+                data = {"step": step_id, "by": BY_PLAN, "reason": reason, "foreseen": True}
                 return self._write(state, Kind.STEP_SKIPPED, data)
             case ProbeStep():
                 hands.begin(Job(step_id, "probe"), state)

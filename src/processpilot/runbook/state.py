@@ -305,8 +305,8 @@ def _may_end(state: RunState, verdict: Verdict) -> bool:
     """Whether the steps allow a verdict: not run is never green, and neither is given up."""
     match verdict:
         case Verdict.PASSED:
-            good = (StepOutcome.PASSED, StepOutcome.NOT_NEEDED)
-            return all(step.outcome in good for step in state.steps) and state.aborted_by is None
+            whole = all(step.is_settled and not step.is_left_out for step in state.steps)
+            return whole and state.aborted_by is None
         case Verdict.MISSED:
             return state.current is None and state.aborted_by is None
         case Verdict.ABORTED:

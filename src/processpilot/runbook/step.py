@@ -163,9 +163,15 @@ class StepState:
     confirmed_by: str | None = None
     probed: bool = False
     reason: str | None = None
+    foreseen: bool = False
     undo: StepOutcome | None = None
     undo_error: StepError | None = None
     added_by: str | None = None
+
+    @property
+    def is_left_out(self) -> bool:
+        """Whether people left it out; what the plan itself goes on without counts as planned."""
+        return self.outcome is StepOutcome.SKIPPED and not self.foreseen
 
     @property
     def is_settled(self) -> bool:

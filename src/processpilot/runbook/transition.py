@@ -29,7 +29,11 @@ def after_event(step: StepState, event: Event) -> StepState | None:
             return replace(step, undo=StepOutcome.SKIPPED if skipped else None, undo_error=None)
         case "step-skipped" if step.outcome in _AT_REST:
             return replace(
-                step, outcome=StepOutcome.SKIPPED, reason=str(data["reason"]), end_at=event.at
+                step,
+                outcome=StepOutcome.SKIPPED,
+                reason=str(data["reason"]),
+                foreseen=data.get("foreseen") is True,
+                end_at=event.at,
             )
         case "retry-requested" if step.outcome in (StepOutcome.FAILED, StepOutcome.UNKNOWN):
             return replace(
