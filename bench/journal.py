@@ -137,7 +137,7 @@ def command(folder: Path, *words: str) -> None:
 def measure(journal: Journal, rounds: int) -> None:
     """Print how long each question takes."""
     page = journal.newest_streams("run/", 50)
-    end = journal.end_position()
+    end = journal.head().position
     timed("open runs", rounds, lambda: journal.open_streams("run-begun", "run-finished"))
     timed("the newest 50 runs", rounds, lambda: journal.newest_streams("run/", 50))
     timed("their first and last events", rounds, lambda: journal.first_and_last(page))

@@ -48,6 +48,7 @@ from processpilot.runbook.people import Person, abort
 from processpilot.runbook.runner import Observer, Runner, begin_run
 from processpilot.runbook.state import RunState, Verdict
 from processpilot.runbook.step import StepOutcome, StepState
+from processpilot.wiring.dossiers import make_run_evidence
 from processpilot.wiring.running import pinned, runner_of
 from processpilot.wiring.wired import Wired
 
@@ -265,6 +266,7 @@ class Agent:
         except ProcessPilotError:
             server = None
         store_report(build_report(state, versions(server)), wired.reports_dir(state.run_id))
+        make_run_evidence(wired, state.run_id)
         self._runner = None
         incident = state.details.get("incident")
         if incident is not None:

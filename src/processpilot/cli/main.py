@@ -31,6 +31,7 @@ COMMANDS = (
     "restore",
     "recover",
     "run",
+    "evidence",
     "journal",
     "key",
     "as",

@@ -141,10 +141,10 @@ class Journal:
             last = (event_of(row, self._path) for row in streams.last_rows(connection, names))
             return {event.stream: (firsts[event.stream], event) for event in last}
 
-    def end_position(self) -> int:
-        """Return the position of the last event, 0 when there is none."""
+    def head(self) -> Head:
+        """Return the position and hash of the last event."""
         with reading(self._engine, self._path) as connection:
-            return _end(connection).position
+            return _end(connection)
 
     def since(self, position: int, limit: int) -> tuple[Event, ...]:
         """Return at most `limit` events after `position`, oldest first."""

@@ -87,4 +87,4 @@ def test_a_follower_sees_every_event_once(history: list[tuple[str, str]], limit:
             assert len(events) <= limit
             seen += [(event.stream, event.kind) for event in events]
         assert seen == history
-        assert journal.end_position() == len(history)
+        assert journal.head().position == len(history)
