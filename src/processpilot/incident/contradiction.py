@@ -23,7 +23,9 @@ def contradictions(steps: Sequence[StepSpec], team: Team) -> Iterator[tuple[str,
             if team.escalation and (woken is None or woken > begin_s):
                 told.add(role.id)
                 wakes = "never wakes them" if woken is None else f"wakes them after {_min(woken)}"
-                called = f"in minutes {begin_s / 60:g} to {end_s / 60:g}"
+                called = f"from minute {begin_s / 60:g} on"
+                if end_s > begin_s:
+                    called = f"in minutes {begin_s / 60:g} to {end_s / 60:g}"
                 yield role.id, f"the scenario calls {role.id} {called}; the policy {wakes}"
 
 

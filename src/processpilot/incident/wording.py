@@ -1,0 +1,138 @@
+"""What a page says: what happened, since when, why, and what to do about it. Pure.
+
+Readable on a telephone at night: the first line is the whole story, then one fact a line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from processpilot.incident.escalation import PageDue, Policy, live_waves
+from processpilot.incident.state import ESCALATION, Incident, Update, VendorCall
+from processpilot.incident.update_text import spoken
+from processpilot.messages.send import Message
+from processpilot.plan.model import Plan
+
+_REASONS = 5
+
+
+def page_message(
+    incident: Incident, policy: Policy, due: PageDue, now: datetime, link: str | None
+) -> Message:
+    """Return the words for one page; `link` is where its reader does what is asked of them."""
+    kind, _, name = due.cause.partition(" ")
+    call = next((one for one in incident.vendors if one.call_id == name), None)
+    update = next((one for one in incident.updates if one.update_id == name), None)
+    if kind == "vendor" and call is not None:
+        return _to_vendor(policy.plan, incident, call)
+    if kind in ("update", "update-late") and update is not None:
+        return _draft(policy.plan, incident, update, kind == "update-late", link)
+    late = call if kind == "vendor-late" else None
+    subject = f"{incident.severity} {policy.plan.name}: {incident.title}"
+    if late is not None:
+        subject = f"{incident.severity} {policy.plan.name}: {_vendor(policy.plan, late)} is late"
+    lines = _woken(incident, policy, due, now, link, late)
+    return Message(subject, "\n".join(lines))
+
+
+def test_message(plan: Plan, who: str, channel: str, now: datetime) -> Message:
+    """Return the words of a test page, which nobody can take for a real one."""
+    return Message(
+        f"TEST, no incident: page to {who}",
+        f"This is a test of paging for {plan.name}. Nothing is wrong, nothing is to be done.\n"
+        f"\n"
+        f"To       {who}\n"
+        f"Channel  {channel}\n"
+        f"Sent     {now:%Y-%m-%d %H:%M:%S} UTC\n",
+    )
+
+
+def _woken(
+    incident: Incident,
+    policy: Policy,
+    due: PageDue,
+    now: datetime,
+    link: str | None,
+    late: VendorCall | None,
+) -> Iterator[str]:
+    age = spoken((now - incident.declared_at).total_seconds())
+    yield f"{incident.title}."
+    if late is not None:
+        yield f"{_vendor(policy.plan, late)} was asked at {_clock(late.asked_at)} and has promised "
+        yield f"to answer by {_clock(late.due_at or late.asked_at)}. They have not."
+    yield ""
+    yield f"Severity  {incident.severity}"
+    yield f"Since     {incident.declared_at:%Y-%m-%d %H:%M:%S} UTC, {age} ago ({incident.source})"
+    for reason in incident.reasons[:_REASONS]:
+        yield f"Because   {reason}"
+    yield f"To        {due.who}, level {due.level}{_title(policy, due.level)}"
+    yield ""
+    if incident.acknowledged_by is not None:
+        yield f"{incident.acknowledged_by} has acknowledged and looks after it."
+    else:
+        yield f"Acknowledge: processpilot incident acknowledge {incident.incident_id}"
+        if link is not None:
+            yield f"or open {link}"
+        yield from _next(incident, policy, due)
+
+
+def _next(incident: Incident, policy: Policy, due: PageDue) -> Iterator[str]:
+    later = [w for w in live_waves(incident, policy) if w.cause == ESCALATION]
+    following = next((w for w in later if w.level > due.level), None)
+    if following is not None:
+        names = ", ".join(person.who for person in following.people)
+        yield f"If nobody does, {names} will be woken at {_clock(following.begin_at)}."
+
+
+def _to_vendor(plan: Plan, incident: Incident, call: VendorCall) -> Message:
+    lines = [
+        call.text,
+        "",
+        f"Severity  {call.severity}",
+        f"Asked     {call.asked_at:%Y-%m-%d %H:%M:%S} UTC",
+        f"Case      {incident.incident_id}",
+    ]
+    if call.due_at is not None:
+        lines.append(f"We count on your answer by {call.due_at:%Y-%m-%d %H:%M} UTC.")
+    return Message(f"{plan.name}: we need your help ({call.severity})", "\n".join(lines))
+
+
+def _draft(plan: Plan, incident: Incident, update: Update, late: bool, link: str | None) -> Message:
+    due = "" if update.due_at is None else f" It is due at {_clock(update.due_at)}."
+    told = "was due and still waits" if late else "waits"
+    act = f"processpilot incident update --incident {incident.incident_id}"
+    lines = [
+        f"A word to stakeholders {told} for your approval.{'' if late else due}",
+        "",
+        *(f"> {line}" for line in update.text.splitlines()),
+        "",
+        f"Send it:       {act} --approve {update.update_id}",
+        f"Other words:   {act} --approve {update.update_id} --text TEXT",
+        f"Do not send:   {act} --refuse {update.update_id}",
+    ]
+    if link is not None:
+        lines.append(f"or open {link}")
+    return Message(f"{plan.name}: an update {told} for you", "\n".join(lines))
+
+
+def _title(policy: Policy, number: int) -> str:
+    levels = sorted(policy.plan.team.escalation, key=lambda level: level.after_s)
+    title = levels[number - 1].title if 0 < number <= len(levels) else ""
+    return f" ({title})" if title else ""
+
+
+def _vendor(plan: Plan, call: VendorCall) -> str:
+    return next((one.title for one in plan.vendors if one.id == call.vendor), call.vendor)
+
+
+def _clock(at: datetime) -> str:
+    return f"{at:%H:%M} UTC"
+
+
+def act_of(due: PageDue) -> str | None:
+    """Return what a link in that page is for: "acknowledge", "update ID", or nothing."""
+    kind, _, name = due.cause.partition(" ")
+    if kind == "vendor":
+        return None
+    return f"update {name}" if kind in ("update", "update-late") else "acknowledge"
