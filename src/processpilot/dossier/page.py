@@ -24,6 +24,7 @@ def _environment() -> Environment:
         "duration": format_duration,
         "bytes": format_bytes,
         "moment": _moment,
+        "time": _time,
     }
     return environment
 
@@ -37,6 +38,11 @@ def render_pack(pack: Mapping[str, JsonValue], text: bytes) -> str:
 def render_review(review: object) -> str:
     """Return the page of a post-incident document."""
     return _environment().get_template("review.html").render(review=review)
+
+
+def _time(text: object) -> str:
+    """Return the time of day of an ISO moment in UTC."""
+    return "-" if text is None else str(text)[11:19]
 
 
 def _moment(text: object) -> str:
