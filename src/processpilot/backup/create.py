@@ -8,7 +8,7 @@ of log from start to stop is in the repository, so a backup stands alone or does
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -35,7 +35,7 @@ from processpilot.backup.summary import read_changes
 from processpilot.backup.upload import Uploads
 from processpilot.clock import Clock
 from processpilot.crew import PROCESSES_FROM_BYTES, worker_count
-from processpilot.errors import GapError, RefusedError
+from processpilot.errors import GapError, IntegrityError, NotFoundError, RefusedError
 from processpilot.postgres.connection import ServerAddress
 from processpilot.postgres.lsn import Lsn
 from processpilot.postgres.wal import Segment
@@ -154,9 +154,10 @@ def create_backup(
 def _moment_after_newest(repository: Repository, clock: Clock) -> datetime:
     """Return now, in a later second than the newest backup's: their names tell their order.
 
-    RefusedError when this machine's clock is behind the newest backup.
+    RefusedError when this machine's clock is behind the newest backup. An object that only has a
+    backup's name counts for nothing: anybody may have put it there.
     """
-    newest = max(repository.backup_ids(), default=None)
+    newest = _newest_backup(repository)
     now = clock.now()
     if newest is None:
         return now
@@ -170,6 +171,13 @@ def _moment_after_newest(repository: Repository, clock: Clock) -> datetime:
         clock.sleep(0.1)
         now = clock.now()
     return now
+
+
+def _newest_backup(repository: Repository) -> BackupId | None:
+    for backup in reversed(repository.backup_ids()):
+        with suppress(IntegrityError, NotFoundError):
+            return repository.manifest(backup).backup_id
+    return None
 
 
 def _check_server(connection: psycopg.Connection, repository: Repository) -> ClusterFacts:

@@ -13,7 +13,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from processpilot.errors import GapError, NotFoundError, RefusedError
+from processpilot.errors import (
+    GapError,
+    IntegrityError,
+    NotFoundError,
+    ProcessPilotError,
+    RefusedError,
+)
 from processpilot.postgres.binaries import Installation, installation_for
 from processpilot.postgres.cluster import postmaster_of
 from processpilot.postgres.history import TimelineHistory
@@ -112,7 +118,7 @@ def plan_restore(
     """
     if not resuming:
         _check_folder(request.folder)
-    candidates = _candidates(repository, request)
+    candidates, damaged = _candidates(repository, request)
     size = candidates[-1].cluster.wal_segment_bytes
     archive = WalArchive(repository, size)
     inventory = archive.inventory()
@@ -131,7 +137,7 @@ def plan_restore(
     log_end = find_log_end(archive, chain, installation)
     window = Window(manifest.stop_lsn, manifest.stop_at, log_end.lsn, log_end.last_commit_at)
     planned = _planned_lsn(manifest, request.target, window, chain)
-    warnings = [*missing_here(manifest, installation)]
+    warnings = [*damaged, *missing_here(manifest, installation)]
     if chain.missing is not None:
         if request.target.kind is TargetKind.LATEST and not request.allow_gap:
             raise _ends_early(manifest, window, chain.missing)
@@ -195,16 +201,34 @@ def _check_folder(folder: Path) -> None:
         )
 
 
-def _candidates(repository: Repository, request: RestoreRequest) -> list[Manifest]:
+def _candidates(
+    repository: Repository, request: RestoreRequest
+) -> tuple[list[Manifest], list[str]]:
+    """Return the backups to choose from, and what is wrong with those that were passed over.
+
+    The log leads from an older backup to the same end. What lies nearest the newest backup itself
+    is had from that one alone, so then a damaged one is an error.
+    """
     if request.backup_id is not None:
-        return [repository.manifest(request.backup_id)]
-    manifests = repository.manifests()
+        return [repository.manifest(request.backup_id)], []
+    manifests: list[Manifest] = []
+    damaged: list[str] = []
+    failure: ProcessPilotError | None = None
+    for backup in repository.backup_ids():
+        try:
+            manifests.append(repository.manifest(backup))
+            failure = None
+        except (IntegrityError, NotFoundError, RefusedError) as error:
+            failure = error
+            damaged.append(f"backup {backup} was passed over: {error.message}")
+    if failure is not None and (not manifests or request.target.kind is TargetKind.IMMEDIATE):
+        raise failure
     if not manifests:
         raise NotFoundError(
             f"no backup in {repository.store.location}",
             hint="Run `processpilot backup create` on the database's host.",
         )
-    return manifests
+    return manifests, damaged
 
 
 def _choose(
@@ -213,7 +237,7 @@ def _choose(
     """Return the newest backup from which the target can be reached on that timeline."""
     on_timeline = [m for m in candidates if history.contains(m.timeline, m.stop_lsn)]
     if not on_timeline:
-        raise RefusedError(
+        raise NotFoundError(
             f"no backup leads to timeline {history.timeline}",
             hint="Name another timeline with --timeline, or another backup with --backup.",
         )
@@ -267,6 +291,11 @@ def _place_tablespaces(
             raise RefusedError(
                 f"the folder {path} for tablespace {space.oid} is not empty",
                 hint="Give another one with --tablespace OID=FOLDER.",
+            )
+        if path in placed.values() or path.is_relative_to(request.folder):
+            raise RefusedError(
+                f"the folder {path} for tablespace {space.oid} is taken",
+                hint="Give each tablespace a folder of its own, outside the target.",
             )
         placed[space.oid] = path
     return placed
