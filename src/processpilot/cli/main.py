@@ -30,6 +30,7 @@ COMMANDS = (
     "status",
     "restore",
     "recover",
+    "drill",
     "run",
     "evidence",
     "journal",

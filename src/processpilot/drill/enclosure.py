@@ -12,6 +12,7 @@ import os
 import select
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ from processpilot.errors import UnavailableError
 from processpilot.restore.isolation import Isolation
 
 _ANSWER_S = 30.0
+_END_S = 20.0
+_POLL_S = 0.02
 # An answer must come after a program's own time limit and the moment it gets to end.
 _GRACE_S = 30.0
 _KEEPER = (sys.executable, "-P", "-m", "processpilot.drill.inside")
@@ -81,7 +84,7 @@ class Enclosure:
     @property
     def namespace(self) -> str:
         """The network namespace's name, as /proc shows it."""
-        return os.readlink(f"/proc/{self.first_pid}/ns/net")
+        return str(Path(f"/proc/{self.first_pid}/ns/net").readlink())
 
     def run(self, program: Program) -> Ended:
         """Run a program to its end or its time limit; what it left in the background stays.
@@ -125,26 +128,40 @@ def enclosed(view: View) -> Iterator[Enclosure]:
         start_new_session=True,
         cwd="/",
     )
+    namespace = None
     try:
-        middle = int(_read(keeper, _ANSWER_S)["unshared"])
-        _map_accounts(middle)
-        _exchange(
-            keeper,
-            {
-                "own": [str(path) for path in view.own],
-                "readable": [str(path) for path in view.readable],
-                "hidden": [str(path) for path in view.hidden],
-                "covered": COVERED,
-                "lifetime_s": view.lifetime_s,
-            },
-            _ANSWER_S,
-        )
-        yield Enclosure(keeper, _child_of(middle), view)
-    except OSError as error:
-        raise UnavailableError(f"the machine allows no namespaces: {error}") from error
+        enclosure = _opened(keeper, view)
+        namespace = enclosure.namespace
+        yield enclosure
     finally:
         keeper.kill()
         keeper.communicate()
+        if namespace is not None:
+            _await_end(namespace)
+
+
+def _opened(keeper: subprocess.Popen[str], view: View) -> Enclosure:
+    try:
+        middle = int(_read(keeper, _ANSWER_S)["unshared"])
+        _map_accounts(middle)
+        order = {
+            "own": [str(path) for path in view.own],
+            "readable": [str(path) for path in view.readable],
+            "hidden": [str(path) for path in view.hidden],
+            "covered": COVERED,
+            "lifetime_s": view.lifetime_s,
+        }
+        _exchange(keeper, order, _ANSWER_S)
+        return Enclosure(keeper, _child_of(middle), view)
+    except OSError as error:
+        raise UnavailableError(f"this machine allows no namespaces: {error.strerror}") from error
+
+
+def _await_end(namespace: str) -> None:
+    """Return once the kernel has ended everything in there; the caller finds what stays."""
+    deadline = time.monotonic() + _END_S
+    while processes_in(namespace) and time.monotonic() < deadline:
+        time.sleep(_POLL_S)
 
 
 def _environment() -> dict[str, str]:
@@ -208,11 +225,11 @@ def _gone(keeper: subprocess.Popen[str]) -> UnavailableError:
 
 
 def processes_in(namespace: str) -> Sequence[int]:
-    """Return the processes in a network namespace, by pid; those we may not look at are left out."""
+    """Return the processes in a network namespace, by pid, but for those we may not look at."""
     found = []
     for entry in os.scandir("/proc"):
         if entry.name.isdigit():
             with suppress(OSError):
-                if os.readlink(f"/proc/{entry.name}/ns/net") == namespace:
+                if str(Path(f"/proc/{entry.name}/ns/net").readlink()) == namespace:
                     found.append(int(entry.name))
     return sorted(found)

@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from processpilot.drill import namespaces
 
@@ -61,7 +62,7 @@ def _become(argv: Sequence[str], owner: tuple[int, int], *, was_root: bool) -> N
                 _show_root_as_ordinary()
         namespaces.die_with_parent()
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _THROUGH)
-        os.execve(argv[0], list(argv), _ENVIRONMENT)
+        os.execve(argv[0], list(argv), _ENVIRONMENT)  # noqa: S606 - nothing to quote
     except OSError as error:
         sys.stderr.write(f"FATAL:  {argv[0]}: {error.strerror}\n")
     os._exit(127)
@@ -74,8 +75,7 @@ def _show_root_as_ordinary() -> None:
         ("uid_map", f"{_ORDINARY_ID} 0 1"),
         ("gid_map", f"{_ORDINARY_ID} 0 1"),
     ):
-        with open(f"/proc/self/{name}", "w") as file:
-            file.write(text)
+        Path(f"/proc/self/{name}").write_text(text)
 
 
 if __name__ == "__main__":

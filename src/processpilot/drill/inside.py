@@ -107,7 +107,7 @@ def _put_back(folders: Mapping[Path, int]) -> None:
 def _run(order: Mapping[str, Any]) -> Mapping[str, object]:
     """Run one program to its end; what it leaves in the background lives as long as we do."""
     begun = time.monotonic()
-    with open(order["output"], "ab") as output:
+    with Path(order["output"]).open("ab") as output:
         try:
             process = subprocess.Popen(
                 order["argv"],
