@@ -16,7 +16,7 @@ from pathlib import Path
 from processpilot.clock import Clock
 from processpilot.errors import LockedError, ProcessPilotError
 from processpilot.incident.cadence import SendingDue, due_sendings
-from processpilot.incident.called import find_role, roles_of
+from processpilot.incident.called import find_role
 from processpilot.incident.contradiction import contradictions
 from processpilot.incident.dispatch import Dispatch
 from processpilot.incident.escalation import PageDue, Policy, due_pages
@@ -25,6 +25,7 @@ from processpilot.incident.intake import FIRING, heartbeat_key, receive_overdue,
 from processpilot.incident.news import draft_if_due
 from processpilot.incident.paging import NO_CHANNEL, Send, attempt, sender
 from processpilot.incident.people import acknowledge, acknowledge_run
+from processpilot.incident.policy import policy_of, run_of, steps_of
 from processpilot.incident.record import newest_incidents, open_incidents, write
 from processpilot.incident.state import Incident, Kind
 from processpilot.incident.update_text import Measured
@@ -37,11 +38,7 @@ from processpilot.messages.send import Delivery, Message
 from processpilot.oncall.feed import Feeds
 from processpilot.oncall.roster import Roster, roster_of
 from processpilot.plan.load import LoadedPlan
-from processpilot.plan.model import Autonomy
-from processpilot.runbook.compose import compose
-from processpilot.runbook.history import read_run
 from processpilot.runbook.state import RunState
-from processpilot.runbook.step import StepSpec
 
 _CALENDARS_S = 300.0
 # Incidents that have ended and whose last word to stakeholders may be still to come.
@@ -88,7 +85,7 @@ class Duty:
         self._calendars_at: float | None = None
         self._read_at = -1
         self._incidents: tuple[Incident, ...] = ()
-        self._runs: dict[str, RunState] = {}
+        self._runs: dict[str, RunState | None] = {}
         self._listening_since = ground.clock.now()
         self._missed: dict[str, datetime] | None = None
         self._trouble: str | None = None
@@ -115,6 +112,11 @@ class Duty:
             busy = self._tried(partial(self._serve, incident)) or busy
         return busy
 
+    def fetch_calendars(self) -> None:
+        """Ask for the calendars now, and wait for them; a command does, the agent does not."""
+        self._calendars_at = self._ground.clock.monotonic()
+        self._roster = roster_of(self._ground.loaded.plan.team, self._feeds.fetched())
+
     def settle(self) -> None:
         """Do whatever is due now to its end: fallback channels too, but not what is due later."""
         while self.tick():
@@ -123,13 +125,6 @@ class Duty:
     def close(self) -> None:
         """End; returns when the deliveries under way are written down."""
         self._dispatch.close()
-
-    def policy(self, incident: Incident) -> Policy:
-        """Return what escalation goes by for an incident, now."""
-        run = self._run(incident)
-        plan = self._ground.loaded.plan
-        open_steps = [s for s in self._specs(incident) if run is None or _is_open(run, s)]
-        return Policy(plan, self._roster, roles_of(open_steps), {} if run is None else run.roles)
 
     def _tried(self, work: Callable[[], bool]) -> bool:
         """Do one piece; what fails is told, and nothing else is kept from being done."""
@@ -162,10 +157,10 @@ class Duty:
             wrote = self._draft(incident)
         if wrote:
             return True  # What follows from it is decided on what is written.
-        policy = self.policy(incident)
+        plan = self._ground.loaded.plan
+        policy = policy_of(plan, self._roster, incident, self._run(incident))
         pages = [self._page(incident, policy, due) for due in self._pages(incident, policy)]
-        updates = self._ground.loaded.plan.updates
-        sendings = due_sendings(incident, updates, self._ground.clock.now())
+        sendings = due_sendings(incident, plan.updates, self._ground.clock.now())
         return any([*pages, *(self._spread(incident, due) for due in sendings)])
 
     def _pages(self, incident: Incident, policy: Policy) -> tuple[PageDue, ...]:
@@ -187,8 +182,9 @@ class Duty:
 
     def _say_contradictions(self, incident: Incident) -> bool:
         """Write down, once, where the scenario counts on somebody before the policy wakes them."""
-        team = self._ground.loaded.plan.team
-        for role, text in contradictions(self._specs(incident), team):
+        plan = self._ground.loaded.plan
+        specs = steps_of(plan, incident, self._run(incident))
+        for role, text in contradictions(specs, plan.team):
             topic = f"woken later: {role}"
             if topic not in incident.topics:
                 data = {"by": BY_US, "text": f"{text}; the policy decides", "topic": topic}
@@ -248,24 +244,11 @@ class Duty:
 
         return self._dispatch.start((incident.incident_id, due.update.update_id), work)
 
-    def _specs(self, incident: Incident) -> tuple[StepSpec, ...]:
-        """Return the steps of the incident's run, or of the scenario that will answer it."""
-        run = self._run(incident)
-        if run is not None:
-            return tuple(step.spec for step in run.steps)
-        plan = self._ground.loaded.plan
-        scenario = None if incident.scenario is None else plan.scenario(incident.scenario)
-        asks = plan.autonomy is Autonomy.APPROVE
-        return () if scenario is None else compose(plan, scenario, asks=asks).steps
-
     def _run(self, incident: Incident) -> RunState | None:
         if incident.run_id is None:
             return None
         if incident.run_id not in self._runs:
-            try:
-                self._runs[incident.run_id] = read_run(self._ground.journal, incident.run_id)
-            except ProcessPilotError:
-                return None  # It is about to begin, or cannot be read: people are woken anyway.
+            self._runs[incident.run_id] = run_of(self._ground.journal, incident)
         return self._runs[incident.run_id]
 
     def _refresh_calendars(self) -> None:
@@ -312,8 +295,3 @@ class Duty:
     @property
     def _state_dir(self) -> Path:
         return self._ground.loaded.state_dir
-
-
-def _is_open(run: RunState, spec: StepSpec) -> bool:
-    step = run.step(spec.id)
-    return step is not None and not step.is_settled and not run.is_finished
