@@ -9,9 +9,9 @@ from pathlib import Path
 
 from processpilot.feasibility.check import check_plan
 from processpilot.feasibility.finding import Finding
-from processpilot.feasibility.path import Measured
 from processpilot.feasibility.world import World
 from processpilot.plan.load import LoadedPlan, parse_plan
+from processpilot.runbook.forecast import Measured
 
 PATH = Path("/plans/processpilot.yaml")
 NOW = datetime(2026, 3, 1, tzinfo=UTC)

@@ -9,10 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from processpilot.feasibility.check import check_plan
-from processpilot.feasibility.path import Measured, Timeline, timeline
+from processpilot.feasibility.path import Timeline, timeline
 from processpilot.feasibility.shell import commands_in
 from processpilot.feasibility.world import World
 from processpilot.plan.load import LoadedPlan
+from processpilot.runbook.forecast import Measured
 
 Tree = dict[str, Any]
 _MINUTES = st.none() | st.integers(1, 90)

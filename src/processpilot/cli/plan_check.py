@@ -7,6 +7,7 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import asdict
 from itertools import groupby
 from typing import Annotated
@@ -26,8 +27,11 @@ from processpilot.clock import SystemClock
 from processpilot.feasibility.check import check_plan
 from processpilot.feasibility.codes import CODES
 from processpilot.feasibility.finding import Finding, Severity
+from processpilot.feasibility.path import Durations
 from processpilot.feasibility.world import this_machine
-from processpilot.plan.load import load_plan
+from processpilot.journal.journal import JOURNAL_FILE, Journal
+from processpilot.plan.load import LoadedPlan, load_plan
+from processpilot.runbook.history import measured_by_scenario
 
 _WIDTH = 80
 # A figure and its unit stay on one line.
@@ -47,7 +51,8 @@ def check(
     """Can the plan hold? Time, data loss, people, commands, against what is here."""
     with errors_told(as_json=as_json):
         loaded = load_plan(plan)
-        findings = check_plan(loaded, this_machine(SystemClock().now()))
+        world = this_machine(SystemClock().now(), measured=_measured(loaded))
+        findings = check_plan(loaded, world)
     counts = {severity: sum(f.severity is severity for f in findings) for severity in Severity}
     feasible = not counts[Severity.ERROR] and not (strict and counts[Severity.WARNING])
     if as_json:
@@ -66,6 +71,15 @@ def check(
         out(_summary(counts))
     if not feasible:
         raise typer.Exit(NOT_WELL)
+
+
+def _measured(loaded: LoadedPlan) -> Durations:
+    """Return what earlier runs took; nothing where there were none. Makes no journal."""
+    path = loaded.state_dir / JOURNAL_FILE
+    if not path.exists():
+        return {}
+    with closing(Journal.open(path, SystemClock())) as journal:
+        return measured_by_scenario(journal)
 
 
 def report_lines(findings: Sequence[Finding], width: int) -> list[str]:

@@ -17,16 +17,7 @@ from enum import StrEnum
 from processpilot.plan.model import Plan
 from processpilot.plan.scenario import Scenario
 from processpilot.plan.step import Group, Step, SubRunbook
-
-
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """What a step took in earlier runs, in seconds; `count` is how many."""
-
-    median_s: float
-    count: int
-    worst_s: float
-
+from processpilot.runbook.forecast import Measured
 
 # By the ids of scenario and step.
 Durations = Mapping[tuple[str, str], Measured]

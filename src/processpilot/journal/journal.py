@@ -35,6 +35,7 @@ from processpilot.journal.event import (
 )
 from processpilot.journal.head import Head
 
+JOURNAL_FILE = "journal.sqlite"
 LONGEST_NAME = 200
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections import defaultdict
+from collections.abc import Mapping
 
 from processpilot.errors import IntegrityError, NotFoundError
 from processpilot.journal.journal import Journal
@@ -41,6 +42,20 @@ def newest_runs(journal: Journal, count: int) -> tuple[str, ...]:
     """Return the ids of at most `count` runs, the one with the newest event first."""
     streams = journal.newest_streams(PREFIX, count)
     return tuple(stream.removeprefix(PREFIX) for stream in streams)
+
+
+def measured_by_scenario(journal: Journal) -> Mapping[tuple[str, str], Measured]:
+    """Return what steps took in the newest runs of all scenarios, by scenario and step id."""
+    taken: dict[tuple[str, str], list[float]] = defaultdict(list)
+    for run_id in newest_runs(journal, _LOOKED_AT):
+        run = read_run(journal, run_id)
+        for step in run.steps if run.is_finished else ():
+            if step.outcome is StepOutcome.PASSED and step.duration_s is not None:
+                taken[run.scenario, step.spec.id].append(step.duration_s)
+    return {
+        key: Measured(statistics.median(values), max(values), len(values))
+        for key, values in taken.items()
+    }
 
 
 def measured_durations(journal: Journal, scenario: str) -> Durations:

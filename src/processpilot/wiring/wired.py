@@ -13,7 +13,7 @@ from processpilot.backup.protection import Protection, ProtectionGround, Protect
 from processpilot.checks.probe import Prober
 from processpilot.clock import Clock, SystemClock
 from processpilot.errors import UnavailableError
-from processpilot.journal.journal import Journal
+from processpilot.journal.journal import JOURNAL_FILE, Journal
 from processpilot.plan.load import LoadedPlan, load_plan
 from processpilot.plan.model import ProtectionMode
 from processpilot.plan.secrets import read_secret
@@ -135,6 +135,6 @@ def open_plan(path: Path, clock: Clock | None = None) -> Wired:
     """Return the plan at `path` with its journal opened; its state folder is made if needed."""
     loaded = load_plan(path)
     used = clock or SystemClock()
-    journal = Journal.open(loaded.state_dir / "journal.sqlite", used)
+    journal = Journal.open(loaded.state_dir / JOURNAL_FILE, used)
     source = random.SystemRandom()
     return Wired(loaded, used, journal, lambda: source.getrandbits(32))

@@ -6,7 +6,8 @@ import pytest
 from feasibility_plans import load, small
 
 from processpilot.feasibility.figures import addition, hours, minutes
-from processpilot.feasibility.path import Measured, Source, Span, Term, Timeline, timeline
+from processpilot.feasibility.path import Source, Span, Term, Timeline, timeline
+from processpilot.runbook.forecast import Measured
 
 
 def walked(steps: str, measured: dict[tuple[str, str], Measured] | None = None) -> Timeline:
@@ -45,8 +46,8 @@ def test_what_was_measured_comes_before_estimate_and_time_box() -> None:
     times = walked(
         GROUP,
         {
-            ("failure", "long"): Measured(60, 3, 90),
-            ("failure", "last"): Measured(120, 1, 120),
+            ("failure", "long"): Measured(60, 90, 3),
+            ("failure", "last"): Measured(120, 120, 1),
         },
     )
     assert ends(times)["group"] == 15
@@ -86,9 +87,9 @@ def test_a_group_that_is_exactly_its_steps_shows_them() -> None:
 
 def test_a_group_measured_through_and_through_takes_what_was_measured() -> None:
     """Its time box was a guess; measured parts of it are a floor until all are measured."""
-    measured = {("failure", name): Measured(60, 2, 60) for name in ("known", "unknown", "after")}
+    measured = {("failure", name): Measured(60, 60, 2) for name in ("known", "unknown", "after")}
     assert ends(walked(BOXED, measured))["group"] == 3
-    long = {("failure", "known"): Measured(7200, 2, 7200)}
+    long = {("failure", "known"): Measured(7200, 7200, 2)}
     assert ends(walked(BOXED, long))["group"] == 120
 
 
@@ -110,7 +111,7 @@ def test_a_sub_runbook_takes_as_long_as_its_scenario() -> None:
         "    steps: [{id: inner, title: Inner, action: manual, timebox: 7m}]\n"
     )
     plan = load(text).plan
-    times = timeline(plan, plan.scenarios[0], {("second", "inner"): Measured(60, 1, 60)})
+    times = timeline(plan, plan.scenarios[0], {("second", "inner"): Measured(60, 60, 1)})
     assert times.end.seconds == 60
     assert [reach.place for reach in times.reaches] == [
         "scenarios[0].steps[0]",
