@@ -17,7 +17,7 @@ from processpilot.runbook import people
 from processpilot.runbook.decide import Need, waits_of
 from processpilot.runbook.people import Person
 from processpilot.runbook.state import Verdict
-from processpilot.runbook.step import MANUAL, StepOutcome, StepSpec
+from processpilot.runbook.step import MANUAL, OnFailure, StepOutcome, StepSpec
 
 __all__ = ["run_bench"]
 
@@ -64,7 +64,7 @@ def test_a_manual_step_is_asked_for_once_and_passes_when_confirmed(run_bench: Be
 
 def test_a_manual_step_that_did_not_work_has_failed(run_bench: Bench) -> None:
     """It is not repeated by itself; retried, people are asked anew."""
-    run_bench.begin(step("a", action=MANUAL, retries=3))
+    run_bench.begin(step("a", action=MANUAL, retries=3, on_failure=OnFailure.RETRY))
     run_bench.advance()
     people.confirm(run_bench.person(), "a", done=False, comment="no access")
     state = run_bench.advance()

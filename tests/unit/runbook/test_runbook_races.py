@@ -38,6 +38,15 @@ def once(bench: Bench, name: str, act: Callable[[], object]) -> None:
     bench.observer.point = point
 
 
+def told_to_give_up(context: StepContext) -> bool:
+    """Wait until an action is told to stop waiting; False when nobody tells it."""
+    for _ in range(int(LIMIT_S * 50)):
+        if context.given_up():
+            return True
+        threading.Event().wait(0.01)
+    return False
+
+
 @pytest.mark.parametrize("act", ACTS)
 def test_what_people_write_between_a_begin_and_its_thread_keeps_no_step_back(
     run_bench: Bench, act: str
@@ -121,13 +130,12 @@ def test_people_who_add_a_step_while_a_manual_one_is_being_asked_are_followed(
 
 def test_a_bug_beside_a_running_step_is_raised_and_leaves_no_thread(run_bench: Bench) -> None:
     """The other step is waited for, and whoever comes next asks what became of both."""
-    failed = threading.Event()
 
     def long(context: StepContext) -> None:
-        assert failed.wait(LIMIT_S)
+        assert told_to_give_up(context)
+        threading.Event().wait(0.3)
 
     def bug(context: StepContext) -> None:
-        failed.set()
         raise ZeroDivisionError
 
     before = threading.active_count()
@@ -161,11 +169,13 @@ def test_a_lost_lease_ends_the_controller_and_its_threads(run_bench: Bench) -> N
 def test_a_controller_that_was_replaced_stops_even_when_the_new_one_has_written(
     run_bench: Bench,
 ) -> None:
-    """It neither goes on nor looks at steps of unknown end, which are the new one's."""
+    """What it waits for is told to stop, and steps of unknown end are the new one's to look at."""
+    told: list[bool] = []
 
     def work(context: StepContext) -> None:
         lease = run_bench.journal.begin_epoch(LEASE)
         run_bench.journal.append(stream_of(RUN), Kind.RUN_RESUMED, {"pid": 2}, lease=lease)
+        told.append(told_to_give_up(context))
 
     def look(context: StepContext) -> ProbeAnswer:
         raise AssertionError("not its business any more")
@@ -174,7 +184,23 @@ def test_a_controller_that_was_replaced_stops_even_when_the_new_one_has_written(
     run_bench.begin(step("a", action="work"))
     with pytest.raises(LockedError):
         run_bench.advance()
-    assert run_bench.outcomes() == {"a": "unknown"}
+    assert run_bench.outcomes() == {"a": "unknown"} and told == [True]
+
+
+def test_an_abort_while_a_probe_looks_waits_for_its_answer(run_bench: Bench) -> None:
+    """The run does not end over it, and what turned out to be done is written down."""
+
+    def look(context: StepContext) -> ProbeAnswer:
+        people.abort(run_bench.person(), reason="enough")
+        threading.Event().wait(0.5)
+        return Happened({})
+
+    run_bench.actions = {"dies": Doing(crash, look)}
+    run_bench.begin(step("a", action="dies"))
+    with pytest.raises(CrashError):
+        run_bench.advance()
+    assert run_bench.advance().verdict is Verdict.ABORTED
+    assert run_bench.outcomes() == {"a": "passed"}
 
 
 @pytest.mark.parametrize(
