@@ -77,9 +77,9 @@ def open_incident(
         chosen = severity or (Severity.SEV1 if found is None else found.severity)
         who = by or person()
         declaration = Declaration(
-            wired.new_id(), scenario, title.strip(), reason or (), None, chosen, "a person"
+            wired.new_id(), scenario, title.strip(), reason or (), None, chosen, "a person", who
         )
-        incident = people.open_by_hand(wired.journal, declaration, who)
+        incident = people.open_by_hand(wired.journal, declaration)
         _done(wired, incident, f"opened by {who}", as_json=as_json)
 
 

@@ -66,13 +66,9 @@ def reach(plan: Plan, name: str) -> Reached:
 
 
 def named_roles(team: Team) -> frozenset[str]:
-    """Return the roles that levels name: by id, by title, or by a person who fills them."""
+    """Return the roles that levels name, by id or title; a person's name wakes them alone."""
     words = {word for level in team.escalation for word in level.page}
-    return frozenset(
-        role.id
-        for role in team.roles
-        if words & {role.id, role.title, role.primary, role.secondary}
-    )
+    return frozenset(role.id for role in team.roles if words & {role.id, role.title})
 
 
 def find_role(team: Team, word: str) -> Role | None:

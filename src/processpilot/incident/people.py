@@ -25,12 +25,11 @@ _TRIES = 8
 Entry = tuple[Kind, Mapping[str, JsonValue]]
 
 
-def open_by_hand(journal: Journal, declaration: Declaration, by: str) -> Incident:
+def open_by_hand(journal: Journal, declaration: Declaration) -> Incident:
     """Declare an incident because a person says so."""
     if not declaration.title.strip():
         raise UsageError("an incident needs a title", hint="Say in a few words what is wrong.")
-    incident = declare(journal, declaration)
-    return write(journal, incident, Kind.NOTED, {"by": by, "text": f"declared by {by}"})
+    return declare(journal, declaration)
 
 
 def acknowledge(journal: Journal, incident_id: str, by: str, how: str = "command") -> Incident:

@@ -18,7 +18,10 @@ _LOOKED_AT = 50
 
 @dataclass(frozen=True, slots=True)
 class Declaration:
-    """What is known when an incident is declared; `scenario` None: no run answers it by itself."""
+    """What is known when an incident is declared; `scenario` None: no run answers it by itself.
+
+    `by` names the person, where it was one.
+    """
 
     incident_id: str
     scenario: str | None
@@ -27,6 +30,7 @@ class Declaration:
     last_passed_at: datetime | None
     severity: Severity = Severity.SEV1
     source: str = "probes"
+    by: str | None = None
 
 
 def declare(journal: Journal, declaration: Declaration) -> Incident:
@@ -40,6 +44,7 @@ def declare(journal: Journal, declaration: Declaration) -> Incident:
             "title": declaration.title,
             "severity": str(declaration.severity),
             "source": declaration.source,
+            "by": declaration.by,
             "reasons": list(declaration.reasons),
             "last_passed_at": None if last is None else last.isoformat(),
         },

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from processpilot.incident.state import ESCALATION, Kind
@@ -14,7 +15,8 @@ def event_words(event: Event) -> str:
     data: Mapping[str, Any] = event.data
     match event.kind:
         case Kind.DECLARED:
-            return f"declared by {data.get('source', 'probes')}: {data['title']}{_reasons(data)}"
+            by = data.get("by") or data.get("source", "probes")
+            return f"declared by {by}: {data['title']}{_reasons(data)}"
         case Kind.ANSWERED:
             return f"run {data['run_id']} answers it"
         case Kind.ACKNOWLEDGED:
@@ -55,13 +57,13 @@ def _outside(kind: str, data: Mapping[str, Any]) -> str:
         case Kind.UPDATE_SENT:
             return f"update {data['update']}: {_deliveries(data)}"
         case Kind.VENDOR_ASKED:
-            due = f", who answers by {data['due_at']}" if data.get("due_at") else ""
+            due = f", who promised to answer by {_moment(data)}" if data.get("due_at") else ""
             return f"{data['by']} asks {data['vendor']} ({data['severity']}){due}"
         case Kind.VENDOR_ANSWERED:
             comment = f": {data['comment']}" if data.get("comment") else ""
             return f"{data['vendor']} has answered, says {data['by']}{comment}"
         case Kind.VENDOR_LATE:
-            return f"{data['vendor']} has not answered by {data['due_at']}"
+            return f"{data['vendor']} has not answered by {_moment(data)}"
     return kind
 
 
@@ -82,6 +84,10 @@ def _deliveries(data: Mapping[str, Any]) -> str:
     lost = [f"{row['channel']} ({row['detail']})" for row in rows if not row["delivered"]]
     told = f"sent over {', '.join(arrived)}" if arrived else "sent to nobody"
     return told + (f"; NOT DELIVERED over {', '.join(lost)}" if lost else "")
+
+
+def _moment(data: Mapping[str, Any]) -> str:
+    return f"{datetime.fromisoformat(str(data['due_at'])):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _reasons(data: Mapping[str, Any]) -> str:
