@@ -102,13 +102,15 @@ def load_plan(path: Path) -> LoadedPlan:
 def parse_plan(text: str, path: Path) -> LoadedPlan:
     """Return the plan written as `text`, which `path` names in messages."""
     try:
-        root = yaml.compose(text, Loader=_PlanLoader)
+        # Read once: of all that a command does before it acts, this takes longest.
+        loader = _PlanLoader(text)
+        root = loader.get_single_node()
         if root is None:
             raise PlanError(path, [Problem(1, 1, "", "the plan is empty")])
         doubles = list(_double_keys(root, ()))
         if doubles:
             raise PlanError(path, doubles)
-        document = yaml.load(text, Loader=_PlanLoader)  # noqa: S506 - a safe loader
+        document = loader.construct_document(root)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
