@@ -159,7 +159,7 @@ def test_the_application_is_started_and_asked_in_isolation(site: Site) -> None:
             "action": "check",
             "within": "60s",
             "conditions": [
-                {"kind": "http", "url": "http://127.0.0.1:5000/health", "timeout": "5s"},
+                {"kind": "http", "url": "http://127.0.0.1:5000/api/health", "timeout": "5s"},
                 {"kind": "sql", "query": "select count(*) >= 0 from users", "expect": "true"},
             ],
         },

@@ -105,14 +105,14 @@ class Copy:
 class Proven:
     """What the data showed. The window is from the newest heartbeat found to the moment asked.
 
-    The bound is from the last commit replayed to that moment.
+    The bound is from the last commit replayed, or the backup's stop, to that moment.
     """
 
     checks: tuple[CheckResult, ...]
     asked_at: datetime
     heartbeat_at: datetime | None
     data_loss_window_s: float | None
-    data_loss_bound_s: float | None
+    data_loss_bound_s: float
 
     def to_json(self) -> dict[str, JsonValue]:
         """Return the figures in the form kept in the journal."""
@@ -147,9 +147,12 @@ def examine_files(plan: RestorePlan, done: Recovered, progress: Progress) -> lis
 
 
 def proven_data(
-    copy: Copy, plan: Plan, database: str, asked_at: datetime, last_commit_at: datetime | None
+    copy: Copy, plan: Plan, database: str, asked_at: datetime, whole_until: datetime
 ) -> Proven:
-    """Return what the copy's data shows: every table read, keys, indexes, the plan's queries."""
+    """Return what the copy's data shows: every table read, keys, indexes, the plan's queries.
+
+    `whole_until` is the last commit replayed, or the backup's stop where there was none.
+    """
     reader = copy.address.with_options(options=_READ_ONLY)
     checks = DatabaseChecks(reader, copy.clock, _PROVE_LIMIT_S).run()
     asked = reader.with_options(dbname=database)
@@ -160,22 +163,21 @@ def proven_data(
     ):
         why = ask_sql(question, asked, question.timeout_s)
         checks.append(passed_if(check.name, why is None, check.expect or "an answer", why or "ok"))
-    if last_commit_at is not None:
-        checks.append(
-            passed_if(
-                "nothing after the moment asked",
-                last_commit_at <= asked_at,
-                f"the last commit at or before {asked_at.isoformat()}",
-                last_commit_at.isoformat(),
-            )
+    checks.append(
+        passed_if(
+            "nothing after the moment asked",
+            whole_until <= asked_at,
+            f"the last commit at or before {asked_at.isoformat()}",
+            whole_until.isoformat(),
         )
+    )
     beat = _newest_beat(asked)
     return Proven(
         tuple(checks),
         asked_at,
         beat,
         None if beat is None else _seconds(asked_at, beat),
-        None if last_commit_at is None else _seconds(asked_at, last_commit_at),
+        _seconds(asked_at, whole_until),
     )
 
 

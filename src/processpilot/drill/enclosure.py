@@ -13,7 +13,7 @@ import select
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +25,7 @@ from processpilot.restore.isolation import Isolation
 _ANSWER_S = 30.0
 _END_S = 20.0
 _POLL_S = 0.02
+_ANSWER_POLL_S = 0.2
 # An answer must come after a program's own time limit and the moment it gets to end.
 _GRACE_S = 30.0
 _KEEPER = (sys.executable, "-P", "-m", "processpilot.drill.inside")
@@ -68,6 +69,10 @@ class Ended:
     why: str | None
 
 
+def _go_on() -> None:
+    """Go on, whatever happens."""
+
+
 class Enclosure:
     """Open namespaces. Used by one thread at a time."""
 
@@ -86,9 +91,10 @@ class Enclosure:
         """The network namespace's name, as /proc shows it."""
         return str(Path(f"/proc/{self.first_pid}/ns/net").readlink())
 
-    def run(self, program: Program) -> Ended:
+    def run(self, program: Program, go_on: Callable[[], None] = _go_on) -> Ended:
         """Run a program to its end or its time limit; what it left in the background stays.
 
+        `go_on` is called while it runs and may raise; the program then ends with the enclosure.
         UnavailableError when the enclosure is gone: ended from outside, or too old.
         """
         answer = _exchange(
@@ -101,6 +107,7 @@ class Enclosure:
                 "timeout_s": program.timeout_s,
             },
             program.timeout_s + _GRACE_S,
+            go_on,
         )
         return Ended(
             answer.get("exit_status"),
@@ -108,11 +115,6 @@ class Enclosure:
             float(answer["duration_s"]),
             answer.get("not_started"),
         )
-
-    def end(self) -> None:
-        """End every process in here at once; another thread may call it."""
-        with suppress(OSError):
-            self._keeper.kill()
 
 
 @contextmanager
@@ -193,7 +195,10 @@ def _child_of(pid: int) -> int:
 
 
 def _exchange(
-    keeper: subprocess.Popen[str], order: Mapping[str, Any], limit_s: float
+    keeper: subprocess.Popen[str],
+    order: Mapping[str, Any],
+    limit_s: float,
+    go_on: Callable[[], None] = _go_on,
 ) -> Mapping[str, Any]:
     assert keeper.stdin is not None
     try:
@@ -201,12 +206,18 @@ def _exchange(
         keeper.stdin.flush()
     except (BrokenPipeError, ValueError) as error:
         raise _gone(keeper) from error
-    return _read(keeper, limit_s)
+    return _read(keeper, limit_s, go_on)
 
 
-def _read(keeper: subprocess.Popen[str], limit_s: float) -> Mapping[str, Any]:
+def _read(
+    keeper: subprocess.Popen[str], limit_s: float, go_on: Callable[[], None] = _go_on
+) -> Mapping[str, Any]:
     assert keeper.stdout is not None
-    ready, _, _ = select.select([keeper.stdout], [], [], limit_s)
+    deadline = time.monotonic() + limit_s
+    ready: list[Any] = []
+    while not ready and time.monotonic() < deadline:
+        go_on()
+        ready, _, _ = select.select([keeper.stdout], [], [], _ANSWER_POLL_S)
     line = keeper.stdout.readline() if ready else ""
     if not line.endswith("\n"):
         raise _gone(keeper)

@@ -163,7 +163,9 @@ class Rehearsing:
         with self._timed(Phase.PROVE) as result:
             asked_at = moment or plan.window.end_at or plan.window.begin_at
             database = database_of(ground.production.address)
-            self.proven = proven_data(copy, ground.loaded.plan, database, asked_at, last)
+            self.proven = proven_data(
+                copy, ground.loaded.plan, database, asked_at, last or plan.window.begin_at
+            )
             self._note(list(self.proven.checks))
             result |= self.proven.to_json()
         with self._timed(Phase.APPLICATION):
@@ -241,6 +243,7 @@ class Rehearsing:
             database,
             self.kept,
             self.ground.clean,
+            self._go_on,
         )
         for step in self.steps.steps:
             self._go_on()

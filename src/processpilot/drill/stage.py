@@ -37,7 +37,11 @@ Clean = Callable[[bytes, list[str]], bytes]
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """Where steps are carried out; `clean` takes known secrets, and what looks like one, out."""
+    """Where steps are carried out.
+
+    `clean` takes known secrets, and what looks like one, out of what programs said. `go_on` is
+    called while something runs, and raises when the drill is to end.
+    """
 
     enclosure: Enclosure
     place: Place
@@ -48,6 +52,7 @@ class Stage:
     database: str
     kept: Path
     clean: Clean
+    go_on: Callable[[], None]
 
     def play(self, step: DrillStep) -> CheckResult:
         """Return how a step ended, its retries included."""
@@ -103,7 +108,8 @@ class Stage:
         output = self._output(step_id)
         folder = self.loaded.base if act.folder is None else self.loaded.resolve(act.folder)
         ended = self.enclosure.run(
-            Program(act.argv, {**own, **self.environment()}, folder, output, act.timeout_s)
+            Program(act.argv, {**own, **self.environment()}, folder, output, act.timeout_s),
+            self.go_on,
         )
         said = self._keep(output, [own[key] for key in act.env if _is_secret(act.env[key])])
         expected = f"{act.argv[0]} ends with {' or '.join(map(str, act.exit_codes))}"
@@ -155,7 +161,9 @@ class Stage:
         env = self.environment() | {"PYTHONPATH": ":".join(filter(None, sys.path))}
         argv = (sys.executable, "-m", "processpilot.drill.asking", str(order))
         limit_s = within_s + _ASKING_LIMIT_S * len(questions)
-        ended = self.enclosure.run(Program(argv, env, self.loaded.base, output, limit_s))
+        ended = self.enclosure.run(
+            Program(argv, env, self.loaded.base, output, limit_s), self.go_on
+        )
         if ended.exit_status != 0:
             raise UnavailableError(f"asking inside the drill failed: {_tail(output.read_bytes())}")
         answers: list[str | None] = json.loads(output.read_text())
