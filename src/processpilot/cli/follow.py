@@ -15,7 +15,6 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from processpilot.runbook.words import event_json, event_line
 from processpilot.cli.frame import note
 from processpilot.evidence.page import format_bytes, format_duration
 from processpilot.journal.event import Event
@@ -23,6 +22,7 @@ from processpilot.runbook.decide import decide
 from processpilot.runbook.forecast import Durations, clock_begins_at, forecast
 from processpilot.runbook.state import Kind, RunState, fold
 from processpilot.runbook.step import StepOutcome, StepState
+from processpilot.runbook.words import event_json, event_line
 
 _STYLES = {
     StepOutcome.PASSED: ("✓", "green"),

@@ -7,7 +7,6 @@ from typing import Annotated
 import typer
 
 from processpilot.cli import run_acts
-from processpilot.runbook.words import event_json, event_line
 from processpilot.cli.frame import (
     DEFAULT_PLAN,
     JsonOption,
@@ -26,6 +25,7 @@ from processpilot.runbook.decide import waits_of
 from processpilot.runbook.forecast import forecast
 from processpilot.runbook.history import measured_durations, newest_runs, open_runs, read_run
 from processpilot.runbook.state import RunState, stream_of
+from processpilot.runbook.words import event_json, event_line
 from processpilot.wiring.wired import Wired
 
 app = typer.Typer(help="Runs of scenarios.", no_args_is_help=True)
