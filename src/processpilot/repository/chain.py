@@ -6,7 +6,6 @@ so neither can call a chain whole that the other would find broken.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from processpilot.postgres.history import TimelineHistory
@@ -55,8 +54,6 @@ def resolve_chain(inventory: WalInventory, history: TimelineHistory, begin: Lsn)
         if tail is not None or end < segment.end:
             break
         number += 1
-    if tail is not None or end % size:
-        number += 1
     return Chain(
         history.timeline,
         begin,
@@ -64,7 +61,7 @@ def resolve_chain(inventory: WalInventory, history: TimelineHistory, begin: Lsn)
         tuple(segments),
         tail,
         inventory.tails.get(tail, ()) if tail is not None else (),
-        _first_missing(inventory, history, number),
+        _missing(inventory, history, number, begun=end > number * size),
     )
 
 
@@ -90,31 +87,20 @@ def _held(
     return None
 
 
-def _first_missing(
-    inventory: WalInventory, history: TimelineHistory, number: int
+def _missing(
+    inventory: WalInventory, history: TimelineHistory, number: int, *, begun: bool
 ) -> Segment | None:
-    """Return the segment `number` when the inventory holds a later one of the same history."""
+    """Return the segment `number` when the inventory holds later log of the same history.
+
+    Of one that is `begun`, some bytes are held, and later is what lies behind it.
+    """
     size = inventory.segment_bytes
+    first = number + 1 if begun else number
     tails = {segment for segment in inventory.tails if inventory.tail_end(segment)}
     for timeline in history.timelines():
         limit = history.end_of(timeline)
         numbers = set(inventory.segments.get(timeline, frozenset()))
         numbers |= {segment.number for segment in tails if segment.timeline == timeline}
-        later = (n for n in numbers if n >= number and (limit is None or n * size < limit))
-        if any(later):
+        if any(n >= first and (limit is None or n * size < limit) for n in numbers):
             return history.segment_at(number, size)
-    return None
-
-
-def newest_usable(
-    starts: Sequence[tuple[int, Lsn]], history: TimelineHistory, before: Lsn | None = None
-) -> int | None:
-    """Return the index of the last (timeline, stop LSN) that is an ancestor of `history`'s end.
-
-    With `before`, only points at or before it count. None when there is none.
-    """
-    for index in range(len(starts) - 1, -1, -1):
-        timeline, lsn = starts[index]
-        if history.contains(timeline, lsn) and (before is None or lsn <= before):
-            return index
     return None
