@@ -58,7 +58,7 @@ def _timeline(steps: Sequence[StepSpec]) -> Iterator[tuple[StepSpec, float, floa
 
 
 def _latest(ends: Mapping[str, float], after: Sequence[str]) -> float:
-    return max((ends[one] for one in after), default=0.0)
+    return max((ends.get(one, 0.0) for one in after), default=0.0)
 
 
 def _min(seconds: float) -> str:

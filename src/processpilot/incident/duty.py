@@ -48,8 +48,9 @@ LinkFor = Callable[[str, str, str], str | None]
 ReportOf = Callable[[str], Measured | None]
 
 
-def _no_link(incident_id: str, act: str, who: str) -> None:
-    return None
+def no_link(incident_id: str, act: str, who: str) -> None:
+    """Give no link: nobody listens."""
+    return
 
 
 def _no_report(run_id: str) -> None:
@@ -68,7 +69,7 @@ class DutyGround:
     loaded: LoadedPlan
     clock: Clock
     new_id: Callable[[], str]
-    link_for: LinkFor = _no_link
+    link_for: LinkFor = no_link
     report_of: ReportOf = _no_report
     send: Send | None = None
 

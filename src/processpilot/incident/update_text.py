@@ -169,12 +169,13 @@ def data_loss(incident: Incident, measured: Measured | None) -> str:
     if measured is None:
         return "Whether data was lost has not been measured."
     lost = measured.lost_transactions
-    counted = f" ({lost} confirmed changes)" if lost else ""
-    if measured.data_loss_window_s is not None and (measured.data_loss_window_s > 0 or lost):
+    changes = f"{lost} confirmed change{'' if lost == 1 else 's'}"
+    counted = f" ({changes})" if lost else ""
+    if measured.data_loss_window_s:
         window = spoken(measured.data_loss_window_s)
         return f"Data loss: changes of the last {window} before it began{counted}."
     if measured.data_loss_window_s == 0:
-        return "Data loss: none."
+        return f"Data loss: {changes}." if lost else "Data loss: none."
     if measured.data_loss_bound_s is not None:
         return f"Data loss: at most the changes of {spoken(measured.data_loss_bound_s)}{counted}."
     return "Whether data was lost is not known yet."

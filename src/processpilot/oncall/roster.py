@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from processpilot.errors import NotFoundError
+from processpilot.errors import NotFoundError, UsageError
 from processpilot.oncall.feed import KeptCalendar
 from processpilot.oncall.shift import Shift, Shifts
 from processpilot.oncall.weekly import weekly_shifts
@@ -99,10 +99,15 @@ def roster_of(team: Team, calendars: Mapping[str, KeptCalendar]) -> Roster:
     shifts: dict[str, Shifts] = {}
     warnings: dict[str, str] = {}
     for rotation in team.rotations:
-        shifts[rotation.id] = _shifts(rotation, calendars)
         kept = calendars.get(rotation.id)
         if kept is not None and kept.warning is not None:
             warnings[rotation.id] = kept.warning
+        try:
+            shifts[rotation.id] = _shifts(rotation, calendars)
+        except UsageError as error:
+            # Paging goes on with the roles' own people.
+            shifts[rotation.id] = _nobody
+            warnings[rotation.id] = error.message
     return Roster(team, shifts, warnings)
 
 
@@ -120,5 +125,9 @@ def _shifts(rotation: Rotation, calendars: Mapping[str, KeptCalendar]) -> Shifts
         return weekly_shifts(rotation)
     kept = calendars.get(rotation.id)
     if kept is None or kept.calendar is None:
-        return lambda begin, end: ()
+        return _nobody
     return kept.calendar.shifts
+
+
+def _nobody(begin: datetime, end: datetime) -> tuple[Shift, ...]:
+    return ()

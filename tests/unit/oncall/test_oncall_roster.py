@@ -112,3 +112,11 @@ def test_a_rotation_in_no_known_zone_is_refused() -> None:
     )
     with pytest.raises(UsageError, match="Berlin"):
         weekly_shifts(rotation)
+
+
+def test_a_rotation_that_cannot_be_used_leaves_the_roles_own_people() -> None:
+    """Nobody stays asleep because of a word in the plan."""
+    text = TEAM.replace("begin: 2026-01-05", "begin: 2026-01-05, timezone: Berlin")
+    team = parse_plan(staffed_text(team=text), PATH).plan.team
+    found = roster_of(team, {}).on_call("press", BEGIN)
+    assert found.primary is None and "is no time zone" in str(found.warning)
