@@ -15,6 +15,7 @@ from datetime import UTC
 from types import TracebackType
 from typing import Self
 
+from processpilot.agent.attendance import Attendance
 from processpilot.agent.backups import backup_is_due, expire, plan_expiry_now, take_backup
 from processpilot.backup.protection import Protection, StreamState
 from processpilot.checks.hysteresis import Health
@@ -24,6 +25,7 @@ from processpilot.evidence.report import build_report
 from processpilot.evidence.store import store_report
 from processpilot.evidence.versions import versions
 from processpilot.incident.begin import find_scenario, request_run
+from processpilot.incident.duty import LinkFor, no_link
 from processpilot.incident.record import (
     Declaration,
     answer,
@@ -92,8 +94,12 @@ class _Recording:
 class Agent:
     """Enter it to take the leases and start the stream; `serve` or `lead` then does the work."""
 
-    def __init__(self, wired: Wired, duties: Duties, observer: Observer) -> None:
+    def __init__(
+        self, wired: Wired, duties: Duties, observer: Observer, link_for: LinkFor = no_link
+    ) -> None:
         self._wired = wired
+        self._link_for = link_for
+        self._attendance: Attendance | None = None
         self._duties = duties
         self._observer = _Recording(observer)
         self._stack = ExitStack()
@@ -116,6 +122,9 @@ class Agent:
             self._protection.start(paused=self._between_servers())
             self._stack.callback(self._protection.stop)
             if self._duties.watch:
+                self._attendance = Attendance(wired, self._link_for)
+                self._attendance.start()
+                self._stack.callback(self._attendance.stop)
                 self._watch = Watch(wired.loaded.plan, wired.prober, self._on_match)
                 self._watch.start()
                 self._stack.callback(self._watch.stop)
@@ -358,6 +367,7 @@ class Agent:
                 "last_heartbeat_at": None if beat is None else beat.astimezone(UTC).isoformat(),
             },
             "trouble": self._trouble,
+            "attendance": None if self._attendance is None else self._attendance.status(),
             "progress": None if self._observer.progress is None else list(self._observer.progress),
             "probes": {
                 name: {"health": str(state.health), "detail": state.detail}

@@ -11,6 +11,12 @@ from typing import Any
 from processpilot.agent.agent import CONTROLLER, STATUS_FILE
 from processpilot.agent.backups import backup_is_due, next_scheduled
 from processpilot.agent.readiness import harm_in, lack_of_room
+from processpilot.agent.rehearsed import (
+    DrillStanding,
+    drill_standings,
+    paging_tested_at,
+    problems_in,
+)
 from processpilot.backup.receiver import read_slot
 from processpilot.errors import ProcessPilotError
 from processpilot.evidence.page import format_bytes
@@ -62,6 +68,8 @@ class Overview:
     waits_for: str | None
     objectives: tuple[Mapping[str, Any], ...]
     measured: Measured | None
+    drills: tuple[DrillStanding, ...]
+    paging_tested_at: datetime | None
 
 
 def read_overview(wired: Wired) -> Overview:
@@ -78,6 +86,8 @@ def read_overview(wired: Wired) -> Overview:
         problems += _staleness(agent, wired.clock.now())
     if agent is not None and agent.get("trouble") is not None:
         problems.append(f"the agent cannot carry on: {agent['trouble']}")
+    if agent is not None and (agent.get("attendance") or {}).get("trouble") is not None:
+        problems.append(f"people may not be told: {agent['attendance']['trouble']}")
     failing = () if agent is None else tuple(agent["failing"])
     problems += [f"probe {name} is failing" for name in failing]
     lag = _lag_bytes(wired, problems)
@@ -92,6 +102,8 @@ def read_overview(wired: Wired) -> Overview:
         problems.append(f"run {run_id} waits: {waits}")
     elif run_id is not None:
         problems.append(f"run {run_id} is under way")
+    drills = drill_standings(wired)
+    problems += problems_in(drills)
     newest = backups[-1] if backups else None
     proven = _proven(wired, backups, problems)
     return Overview(
@@ -114,6 +126,8 @@ def read_overview(wired: Wired) -> Overview:
             for c in wired.loaded.plan.components
         ),
         measured=_measured(wired),
+        drills=drills,
+        paging_tested_at=paging_tested_at(wired),
     )
 
 

@@ -55,9 +55,19 @@ def _print(overview: Overview) -> None:
             f"{objective['title']:<22} recover in {format_duration(objective['rto_s'])}, "
             f"lose at most {format_duration(objective['rpo_s'])}"
         )
+    for drill in overview.drills:
+        out(f"{'drill ' + drill.drill:<22} {drill.state}: {drill.why}")
+    if overview.paging_tested_at is not None:
+        out(f"{'paging':<22} last tried {overview.paging_tested_at:%Y-%m-%d %H:%M} UTC")
+    else:
+        out(f"{'paging':<22} never tried: processpilot page test")
+    _print_measured(overview)
+
+
+def _print_measured(overview: Overview) -> None:
     measured = overview.measured
     if measured is None:
-        out("measured               never: no recovery has been run or rehearsed")
+        out("measured               never: no recovery has been run")
         return
     lost = format_duration(measured.data_loss_window_s)
     at = "" if measured.at is None else f" on {measured.at:%Y-%m-%d %H:%M} UTC"

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from processpilot.checks.condition import Asker
 from processpilot.evidence.report import conclude
+from processpilot.incident.vendor_step import AskVendor
 from processpilot.plan.condition import condition_from_json
 from processpilot.plan.load import parse_plan
 from processpilot.recovery.actions import built_in_actions
@@ -41,7 +42,11 @@ def runner_of(wired: Wired, stream: Stream, observer: Observer) -> Runner:
         wired.tag,
     )
     around = Surroundings(
-        {**general_actions(steps_of(wired)), **built_in_actions(ground)},
+        {
+            **general_actions(steps_of(wired)),
+            **built_in_actions(ground),
+            "vendor": AskVendor(wired.journal, wired.loaded.plan, wired.clock),
+        },
         conclude,
         wired.clock,
         observer,
