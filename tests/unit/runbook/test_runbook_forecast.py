@@ -35,6 +35,7 @@ def test_measured_counts_before_estimated_before_the_time_box() -> None:
     assert minutes(history, BEGIN, a=300.0) == 5 + 2 + 3
     found = forecast(history.state, BEGIN, {"a": Measured(300.0, 400.0, 2)})
     assert (found.known, found.measured, found.unknown) == (3, 1, 1)
+    assert found.end_at - BEGIN == timedelta(minutes=5 + 2 + 3)
 
 
 def test_an_estimate_of_nothing_is_an_estimate() -> None:
