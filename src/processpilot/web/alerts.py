@@ -51,8 +51,8 @@ def routes(ground: Ground) -> APIRouter:
 
     @router.post("/alerts")
     @router.post("/alerts/{token}")
-    async def post_alerts(request: Request, token: str | None = None) -> Response:
-        ground.admit(ALERTS, request, token)
+    async def post_alerts(request: Request) -> Response:
+        ground.admit(ALERTS, request)
         body = await read_body(request, LIMIT_BYTES)
         return await run_in_threadpool(_take, ground, body)
 

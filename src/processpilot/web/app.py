@@ -49,7 +49,9 @@ def _told(
     if _place(request) in _FOR_PROGRAMS:
         headers = {"www-authenticate": "Bearer"} if status == UNAUTHORIZED else None
         return PlainTextResponse(f"{message}\n", status, headers)
-    return page("message.html", {"root": ground.root, "message": message, "hint": hint}, status)
+    heading = "This was not opened" if request.method == "GET" else "Nothing was changed"
+    context = {"root": ground.root, "heading": heading, "message": message, "hint": hint}
+    return page("message.html", context, status)
 
 
 def _place(request: Request) -> str:

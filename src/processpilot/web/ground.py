@@ -52,9 +52,10 @@ class Ground:
         """The path below which people see this server; empty when it is the whole host."""
         return urlsplit(self.links.url).path.rstrip("/")
 
-    def admit(self, place: str, request: Request, token: str | None) -> None:
+    def admit(self, place: str, request: Request) -> None:
         """Return when a program may come in, by the address's last part or its bearer token."""
-        shown = bearer(request.headers.get("authorization")) if token is None else token
+        token = request.path_params.get("token")
+        shown = bearer(request.headers.get("authorization")) if token is None else str(token)
         admit(self.links.secret, place, shown)
 
     def visitor(self, request: Request) -> Link:

@@ -21,8 +21,8 @@ def routes(ground: Ground) -> APIRouter:
 
     @router.api_route("/heartbeat/{name}", methods=_METHODS)
     @router.api_route("/heartbeat/{name}/{token}", methods=_METHODS)
-    async def beat(request: Request, name: str, token: str | None = None) -> Response:
-        ground.admit(heartbeat_place(name), request, token)
+    async def beat(request: Request, name: str) -> Response:
+        ground.admit(heartbeat_place(name), request)
         # What a program says besides is of no interest, and no reason to miss its sign of life.
         await read_body(request, LIMIT_BYTES)
         wired = ground.wired

@@ -8,6 +8,7 @@ from datetime import datetime
 from processpilot.errors import NotFoundError
 from processpilot.incident.record import read_incident
 from processpilot.incident.state import Incident, Update
+from processpilot.incident.update_text import spoken
 from processpilot.journal.journal import Journal
 from processpilot.plan.wording import duration_words
 from processpilot.runbook.decide import AwaitPeople, Need, decide
@@ -42,7 +43,10 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Matter:
-    """A link's page. Without `choices` there is nothing to do any more; `done` says why."""
+    """A link's page. Without `choices` there is nothing to do any more; `done` says why.
+
+    `ask` is what people may say besides, `page` where the whole of it is shown.
+    """
 
     title: str
     kind: str
@@ -51,6 +55,7 @@ class Matter:
     choices: tuple[Choice, ...]
     done: str | None
     page: str
+    ask: str = "A word on it, if you like"
 
 
 def look(wired: Wired, link: Link) -> Matter:
@@ -65,7 +70,7 @@ def look(wired: Wired, link: Link) -> Matter:
 
 
 def _of_incident(incident: Incident, now: datetime) -> Matter:
-    age = duration_words(max(1.0, round((now - incident.declared_at).total_seconds())))
+    age = spoken((now - incident.declared_at).total_seconds())
     facts = [
         ("Severity", str(incident.severity)),
         ("Since", f"{_moment(incident.declared_at)}" + (f", {age} ago" * incident.is_open)),
@@ -101,6 +106,7 @@ def _of_update(incident: Incident, update_id: str) -> Matter:
         () if done else choices,
         done,
         f"incident/{incident.incident_id}",
+        "If it is not to be sent: why",
     )
 
 

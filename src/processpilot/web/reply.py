@@ -47,8 +47,8 @@ def routes(ground: Ground) -> APIRouter:
 
     @router.post("/reply")
     @router.post("/reply/{token}")
-    async def post_reply(request: Request, token: str | None = None) -> Response:
-        ground.admit(REPLY, request, token)
+    async def post_reply(request: Request) -> Response:
+        ground.admit(REPLY, request)
         answer = await run_in_threadpool(answer_to, ground.wired, await _read(request))
         return PlainTextResponse(visible(answer) + "\n")
 

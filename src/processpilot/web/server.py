@@ -6,6 +6,7 @@ goes on without.
 
 from __future__ import annotations
 
+import os
 import socket
 import threading
 from collections.abc import Iterator
@@ -87,12 +88,18 @@ class Listener:
             self._trouble = error.message
             return False
         except (OSError, OverflowError) as error:
-            why = error.strerror if isinstance(error, OSError) else str(error)
-            self._trouble = f"cannot listen on {self._web.listen}: {why or error}"
+            self._trouble = f"cannot listen on {self._web.listen}: {_why(error)}"
             return False
         self._address = self._socket.getsockname()[:2]
         self._trouble = None
         return True
+
+
+def _why(error: OSError | OverflowError) -> str:
+    """Return the system's own word; Python's repeats the address."""
+    if isinstance(error, OSError) and error.errno is not None and error.errno > 0:
+        return os.strerror(error.errno)
+    return str(error)
 
 
 @contextmanager
