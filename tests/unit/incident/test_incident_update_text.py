@@ -105,7 +105,7 @@ def test_what_did_not_work_is_not_said_to(verdict: str) -> None:
         ),
         (
             Figures(data_loss_window_s=0.0, lost_transactions=1),
-            "changes of the last 0 s before it began (1 confirmed changes).",
+            "Data loss: 1 confirmed change.",
         ),
         (Figures(data_loss_window_s=None), "Data loss: at most the changes of 3 s."),
         (
