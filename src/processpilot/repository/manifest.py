@@ -8,6 +8,7 @@ collation versions, and the plan that was in force.
 from __future__ import annotations
 
 import base64
+import struct
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Self
@@ -21,7 +22,7 @@ from pydantic import (
     ValidationError,
 )
 
-from processpilot.errors import IntegrityError, RefusedError
+from processpilot.errors import IntegrityError, RefusedError, UsageError
 from processpilot.postgres.lsn import Lsn
 from processpilot.repository.blob import BackupId, BlobRef, ref_of
 
@@ -197,3 +198,5 @@ class Manifest(_Record):
             first = error.errors()[0]
             place = ".".join(str(part) for part in first["loc"])
             raise IntegrityError(f"a manifest is malformed at {place}: {first['msg']}") from error
+        except (UsageError, struct.error) as error:
+            raise IntegrityError(f"a manifest is malformed: {error}") from error

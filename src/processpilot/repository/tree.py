@@ -64,7 +64,7 @@ class Directory:
             document = json.loads(data)
             files = tuple(_file_from_json(entry) for entry in document["files"])
             links = tuple(LinkEntry(name, target) for name, target in document["links"])
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, IndexError, OverflowError) as error:
             raise IntegrityError(f"a directory node is malformed: {error}") from error
         return cls(files, links)
 
