@@ -11,13 +11,13 @@ import binascii
 import hashlib
 import hmac
 import json
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 from processpilot.clock import Clock
-from processpilot.errors import RefusedError
+from processpilot.errors import ProcessPilotError, RefusedError
 from processpilot.plan.alarm import Web
 from processpilot.plan.load import LoadedPlan
 from processpilot.plan.secrets import Secret, read_secret
@@ -144,6 +144,22 @@ def links_of(loaded: LoadedPlan, clock: Clock) -> Links | None:
     if web is None:
         return None
     return Links(web.url.rstrip("/"), _strong(web, read_secret(web.secret, loaded.base)), clock)
+
+
+def link_maker(loaded: LoadedPlan, clock: Clock) -> Callable[[str, str, str], str | None]:
+    """Return what gives `link_for` of a plan's links, and None while there can be none.
+
+    A secret that cannot be read costs a message its link, never the message.
+    """
+
+    def link_for(incident_id: str, act: str, who: str) -> str | None:
+        try:
+            links = links_of(loaded, clock)
+        except ProcessPilotError:
+            return None
+        return None if links is None else links.link_for(incident_id, act, who)
+
+    return link_for
 
 
 def _strong(web: Web, secret: Secret) -> Secret:

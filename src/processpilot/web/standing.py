@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -95,19 +96,36 @@ class Standing:
 def read_standing(wired: Wired, problems: Sequence[str]) -> Standing:
     """Return where everything stands now, from the journal alone."""
     journal = wired.journal
+    damage: list[str] = []
     past = tuple(_past_reports(journal))
     newest = past[0] if past else None
-    ended = (one for one in newest_incidents(journal, 2 * _PAST_INCIDENTS) if not one.is_open)
+    incidents: tuple[Incident, ...] = ()
+    ended: tuple[Incident, ...] = ()
+    with _told(damage):
+        incidents, ended = open_incidents(journal), newest_incidents(journal, 2 * _PAST_INCIDENTS)
+    runs: list[RunView] = []
+    for run_id in open_runs(journal):
+        with _told(damage):
+            runs.append(read_run_view(wired, run_id))
     return Standing(
         name=wired.loaded.plan.name,
         at=wired.clock.now(),
-        problems=tuple(problems),
-        incidents=open_incidents(journal),
-        runs=tuple(read_run_view(wired, run_id) for run_id in open_runs(journal)),
+        problems=(*problems, *damage),
+        incidents=incidents,
+        runs=tuple(runs),
         measured=tuple(_measured(c, newest) for c in wired.loaded.plan.components),
         past_runs=past,
-        past_incidents=tuple(ended)[:_PAST_INCIDENTS],
+        past_incidents=tuple(one for one in ended if not one.is_open)[:_PAST_INCIDENTS],
     )
+
+
+@contextmanager
+def _told(damage: list[str]) -> Iterator[None]:
+    """Tell what cannot be read among the problems: the rest of the page is needed all the more."""
+    try:
+        yield
+    except IntegrityError as error:
+        damage.append(error.message)
 
 
 def read_run_view(wired: Wired, run_id: str) -> RunView:

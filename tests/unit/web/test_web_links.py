@@ -19,6 +19,7 @@ from processpilot.web.links import (
     BadLinkError,
     Link,
     Purpose,
+    link_maker,
     links_of,
     open_link,
     seal,
@@ -142,3 +143,16 @@ def test_a_plan_without_web_has_no_links(tmp_path: Path) -> None:
     wired = open_wired(tmp_path, clock, plan)
     assert links_of(wired.loaded, clock) is None
     wired.close()
+
+
+def test_messages_go_out_without_links_when_there_can_be_none(tmp_path: Path) -> None:
+    """A secret that is missing for a while takes the link away, and gives it back."""
+    clock = SetClock()
+    wired = open_wired(tmp_path, clock)
+    wired.close()
+    link_for = link_maker(wired.loaded, clock)
+    assert str(link_for(INCIDENT, "acknowledge", "Ada")).startswith("http://127.0.0.1:1/dr/link/")
+    (tmp_path / "web-secret").rename(tmp_path / "away")
+    assert link_for(INCIDENT, "acknowledge", "Ada") is None
+    (tmp_path / "away").rename(tmp_path / "web-secret")
+    assert link_for(INCIDENT, "update u1", "Ada") is not None

@@ -73,6 +73,19 @@ def test_a_finished_run_has_its_verdict(site: WebSite) -> None:
     assert "<script" not in page
 
 
+def test_a_damaged_run_does_not_take_the_overview_away(site: WebSite) -> None:
+    """It is named among the problems, and everything else is shown."""
+    site.wired.journal.append("run/r9", Kind.RUN_BEGUN, {"run_id": "r9"})
+    site.wired.journal.append("incident/i9", IncidentKind.DECLARED, {"title": "x"})
+    session = site.session()
+    overview = site.ask("/", headers=session)
+    assert overview.status == 200
+    assert "run/r9 begins with a damaged event" in overview.text
+    assert "incident i9: event 1" in overview.text
+    assert "Look at the disk" in overview.text
+    assert site.ask("/run/r9", headers=session).status == 500
+
+
 def test_an_incident_tells_its_log(site: WebSite) -> None:
     """Its own events and its run's, newest first, each with its time."""
     with_draft(site)
