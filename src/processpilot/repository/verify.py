@@ -196,23 +196,27 @@ def _resolve_log(
         floor = wal_floor(repository)
 
     ledger.guard("floors", (), read_floor)
-    chains: list[tuple[Manifest, Chain]] = []
+    chains: list[Chain] = []
 
     def resolve(manifest: Manifest) -> None:
-        chains.append((manifest, _check_chain(archive, inventory, manifest, floor, manifests)))
+        chains.append(_check_chain(archive, inventory, manifest, floor, manifests))
+        # A restore can also be asked to stay on the backup's own timeline.
+        own = archive.history(manifest.timeline)
+        chains.append(resolve_chain(inventory, own, manifest.start_lsn))
 
     for manifest in manifests:
         place = f"log of {manifest.backup_id}"
         ledger.guard(place, (manifest.backup_id,), partial(resolve, manifest))
-    wanted = {segment for _, chain in chains for segment in chain.segments}
+    wanted = {segment for chain in chains for segment in chain.segments}
+    tails = {chain.tail: chain.tail_pieces for chain in chains if chain.tail is not None}
     if everything:
         wanted |= set(inventory.whole_segments())
+        tails |= {of: ps for of, ps in inventory.tails.items() if not inventory.holds(of)}
         ledger.findings += [Finding(name, _STRANGER, ()) for name in archive.strangers()]
-    tails = {chain.tail: chain for _, chain in chains if chain.tail is not None}
     ids = tuple(manifest.backup_id for manifest in manifests)
 
-    for tail, chain in tails.items():
-        look = partial(archive.read_tail, tail, chain.tail_pieces)
+    for tail, pieces in tails.items():
+        look = partial(archive.read_tail, tail, pieces)
         ledger.guard(tail.name, ids, partial(ledger.count_read, look))
     for timeline in sorted(inventory.histories):
         ledger.guard(f"{timeline:08X}.history", ids, partial(_read_history, archive, timeline))
