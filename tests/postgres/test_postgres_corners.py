@@ -6,6 +6,7 @@ PROCESSPILOT_NIGHTLY=1 adds a relation beyond one gigabyte and a hundred thousan
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from pathlib import Path
 
 import pytest
 from protected_site import SUPERUSER, Site, SiteMaker
-from site_acts import opened_copy, program, restore, scalar, streaming, wait_stored
+from site_acts import LATEST, opened_copy, program, restore, scalar, streaming, wait_stored
 
 from processpilot.checks.database import DatabaseChecks
 from processpilot.checks.result import Outcome
@@ -22,6 +23,8 @@ from processpilot.clock import SystemClock
 from processpilot.errors import UnavailableError
 from processpilot.progress import silent
 from processpilot.repository.verify import verify_repository
+from processpilot.restore.files import FileWriter
+from processpilot.restore.plan import RestoreRequest, plan_restore
 from processpilot.restore.scratch import scratch_address, start_scratch
 
 NIGHTLY = bool(os.environ.get("PROCESSPILOT_NIGHTLY"))
@@ -278,6 +281,24 @@ def test_a_full_target(site: Site, tmp_path: Path) -> None:
         assert "free" in done.stderr
         assert "Traceback" not in done.stderr
         assert not (disk / "copy").exists() or not list((disk / "copy").iterdir())
+
+
+def test_a_target_that_fills_up_meanwhile(site: Site, tmp_path: Path) -> None:
+    """Somebody else took the room: the restore ends and says where, and nothing there can start."""
+    site.back_up()
+    with small_disk(tmp_path / "small", 640) as disk, closing(site.wired()) as wired:
+        folder = disk / "copy"
+        request = RestoreRequest(LATEST, folder, bin_dirs=wired.bin_dirs)
+        plan = plan_restore(wired.repository, request)
+        ballast = disk / "ballast"
+        with ballast.open("wb") as file:
+            os.posix_fallocate(file.fileno(), 0, (640 << 20) - (8 << 20))
+        with pytest.raises(UnavailableError, match="No space left"):
+            FileWriter(wired.repository, plan.manifest, folder, {}, silent).write()
+        assert not (folder / "global/pg_control").exists()
+        ballast.unlink()
+        shutil.rmtree(folder)
+        restore(wired, folder)
 
 
 def test_another_collation_version_is_told(make_site: SiteMaker, tmp_path: Path) -> None:
