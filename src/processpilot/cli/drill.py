@@ -30,9 +30,10 @@ from processpilot.drill.builtin import drills_of, find_drill
 from processpilot.drill.history import open_rehearsals, read_rehearsal
 from processpilot.drill.lead import DrillRequest, begin_data, objective_of
 from processpilot.drill.state import Rehearsal
+from processpilot.drill.steps import playable
 from processpilot.drill.tabletop import Seat
 from processpilot.errors import NotFoundError, RefusedError, UsageError
-from processpilot.plan.outside import DrillKind
+from processpilot.plan.outside import Drill, DrillKind
 from processpilot.runbook.history import open_runs
 from processpilot.runbook.state import Verdict
 from processpilot.wiring.drilling import (
@@ -75,17 +76,7 @@ def run(
         drills = drills_of(wired.loaded.plan)
         chosen = drills[0] if drill is None else find_drill(drills, drill)
         _refuse_beside_run(wired)
-        request = DrillRequest(
-            rehearsal_id=wired.new_id(),
-            drill=chosen,
-            trigger="schedule" if scheduled else "person",
-            by=BY_SCHEDULE if scheduled else person(),
-            seed=secrets.randbits(32) if seed is None else seed,
-            facts=facts_now(wired, chosen),
-            key="",
-            remark=None,
-            kept=outputs_dir(wired, ""),
-        )
+        request = _request(wired, chosen, seed, scheduled=scheduled)
         if chosen.kind is DrillKind.TABLETOP:
             _begin_table(wired, request, as_json=as_json)
             return
@@ -133,21 +124,24 @@ def abort(
     _tell_table(state, as_json=as_json)
 
 
-def _walk(wired: Wired, request: DrillRequest, key: Path | None, *, as_json: bool) -> Rehearsal:
-    repository = open_for_drill(wired, None if key is None else read_key(key))
-    whole = DrillRequest(
-        rehearsal_id=request.rehearsal_id,
-        drill=request.drill,
-        trigger=request.trigger,
-        by=request.by,
-        seed=request.seed,
-        facts=request.facts,
-        key=repository.label,
-        remark=repository.remark,
-        kept=outputs_dir(wired, request.rehearsal_id),
+def _request(wired: Wired, drill: Drill, seed: int | None, *, scheduled: bool) -> DrillRequest:
+    rehearsal_id = wired.new_id()
+    return DrillRequest(
+        rehearsal_id=rehearsal_id,
+        drill=drill,
+        trigger="schedule" if scheduled else "person",
+        by=BY_SCHEDULE if scheduled else person(),
+        seed=secrets.randbits(32) if seed is None else seed,
+        facts=facts_now(wired, drill),
+        kept=outputs_dir(wired, rehearsal_id),
     )
+
+
+def _walk(wired: Wired, request: DrillRequest, key: Path | None, *, as_json: bool) -> Rehearsal:
+    playable(wired.loaded.plan, request.drill)
+    repository = open_for_drill(wired, None if key is None else read_key(key))
     with _stoppable() as stopped, progress_shown(as_json=as_json) as progress:
-        return walk_drill(wired, whole, repository, progress, stopped.is_set)
+        return walk_drill(wired, request, repository, progress, stopped.is_set)
 
 
 @contextmanager

@@ -42,10 +42,7 @@ DATABASE_FAILURE = "database-failure"
 
 @dataclass(frozen=True, slots=True)
 class DrillRequest:
-    """Which drill is to be walked, by whose will, and what its verdict depends on.
-
-    `remark` is what the key makes of the verdict, None for an escrowed key.
-    """
+    """Which drill is to be walked, by whose will, and what its verdict depends on."""
 
     rehearsal_id: str
     drill: Drill
@@ -53,9 +50,19 @@ class DrillRequest:
     by: str
     seed: int
     facts: Facts
-    key: str
-    remark: str | None
     kept: Path
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedWith:
+    """The key that opened the repository, and the repository in which proofs are remembered.
+
+    `remark` says why the key proves less than an escrowed one, None when it is one.
+    """
+
+    label: str
+    remark: str | None
+    proofs: Repository
 
 
 def lead(
@@ -63,24 +70,21 @@ def lead(
     journal: Journal,
     lease: Lease,
     request: DrillRequest,
-    proofs: Repository,
+    key: OpenedWith,
 ) -> Rehearsal:
-    """Walk a drill to its verdict and return it; RefusedError before anything when it must not be.
-
-    `proofs` is the repository in which a proof of the data is remembered.
-    """
+    """Walk a drill to its verdict and return it; RefusedError beforehand when it must not be."""
     plan = ground.loaded.plan
     steps = playable(plan, request.drill)
     sweep(journal, lease)
     record = Record(journal, lease, request.rehearsal_id)
     objective = objective_of(plan, request.drill)
     earlier = recovery_times(of_drill(history(journal), request.drill.id))
-    record.begin(begin_data(ground.loaded.hash, request, objective))
+    record.begin({**begin_data(ground.loaded.hash, request, objective), "key": key.label})
     rehearsing = Rehearsing(
         ground, record, request.drill, steps, objective, request.seed, request.kept
     )
-    if request.remark is not None:
-        rehearsing.findings.append(request.remark)
+    if key.remark is not None:
+        rehearsing.findings.append(key.remark)
     ending = rehearsing.run()
     findings = list(ending.findings)
     if ending.recovery_time_s is not None:
@@ -93,7 +97,7 @@ def lead(
             (BackupId.parse(rehearsing.backup),),
             f"drill/{request.rehearsal_id}",
         )
-        unwritten = remember(proofs, proof, crc32(request.rehearsal_id.encode()))
+        unwritten = remember(key.proofs, proof, crc32(request.rehearsal_id.encode()))
         findings += [] if unwritten is None else [f"the proof was not written: {unwritten}"]
     record.finish(_with_findings(ending, findings))
     return read_rehearsal(journal, request.rehearsal_id)
@@ -141,7 +145,6 @@ def begin_data(plan_hash: str, request: DrillRequest, objective: Objective) -> d
         "plan_hash": plan_hash,
         "facts": request.facts.to_json(),
         "seed": request.seed,
-        "key": request.key,
         "lifetime_s": drill.lifetime_s,
         "objective": {
             "component": objective.component,

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 from processpilot.checks.result import CheckResult, Outcome
@@ -146,17 +147,7 @@ class Rehearsing:
             writer.write()
             result["bytes"] = plan.bytes
         superuser = ground.loaded.plan.database.superuser
-        with self._timed(Phase.REPLAY) as result:
-            done = recover(plan, ground.repository, superuser, ground.clock, self._progress)
-            last = done.last_commit_at
-            result |= {
-                "planned_lsn": str(plan.planned_lsn),
-                "reached_lsn": str(done.reached),
-                "timeline": done.timeline,
-                "last_commit_at": None if last is None else last.isoformat(),
-            }
-        with self._timed(Phase.PROVE):
-            self._note(examine_files(plan, done, self._progress))
+        last = self._replay(plan, superuser)
         with self._timed(Phase.START):
             copy = stack.enter_context(Copy.started(plan, superuser, ground.clock))
             self._note(copy.disarm())
@@ -170,6 +161,22 @@ class Rehearsing:
             result |= self.proven.to_json()
         with self._timed(Phase.APPLICATION):
             self._play(enclosure, place, copy, database)
+
+    def _replay(self, plan: RestorePlan, superuser: str) -> datetime | None:
+        """Recover the copy, examine its files, and return the time of its last commit."""
+        ground = self.ground
+        with self._timed(Phase.REPLAY) as result:
+            done = recover(plan, ground.repository, superuser, ground.clock, self._progress)
+            last = done.last_commit_at
+            result |= {
+                "planned_lsn": str(plan.planned_lsn),
+                "reached_lsn": str(done.reached),
+                "timeline": done.timeline,
+                "last_commit_at": None if last is None else last.isoformat(),
+            }
+        with self._timed(Phase.PROVE):
+            self._note(examine_files(plan, done, self._progress))
+        return last
 
     def _isolate(self, place: Place, stack: ExitStack) -> Enclosure | None:
         """Return the namespaces, proven; None where the machine allows none."""

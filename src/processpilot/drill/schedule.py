@@ -23,11 +23,15 @@ from processpilot.runbook.history import open_runs
 from processpilot.runbook.state import Verdict
 
 BACKUPS = "backups"
+STREAM = "drills"
+NOT_WALKED = "drill-not-walked"
 _FIRST = timedelta(days=1)
 # A drill that gave way to a run is tried again, but not at once.
 _AGAIN = timedelta(hours=1)
 _GAVE_WAY = (Verdict.ABORTED, Verdict.NOT_RUN)
 _LOOK_S = 15.0
+# How a process ends that walked a drill to a verdict, good or not.
+_VERDICTS = (0, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +98,8 @@ class Drills:
         self._clock = clock
         self._begin = begin
         self._under_way: Begun | None = None
+        self._drill_id = ""
+        self._tried_at: dict[str, datetime] = {}
         self._looked_s: float | None = None
 
     @property
@@ -110,19 +116,39 @@ class Drills:
 
         Returns at once. Call it about once a second; it looks into the journal four times a minute.
         """
-        if self.under_way:
-            if self._is_time() and open_runs(self._journal):
-                assert self._under_way is not None
+        if not self._is_time():
+            return None
+        runs = open_runs(self._journal)
+        if self._under_way is not None and self.under_way:
+            if runs:
                 self._under_way.terminate()
             return None
-        if not self._is_time() or open_runs(self._journal):
-            return None
+        self._note_end()
+        return None if runs else self._begin_due()
+
+    def _begin_due(self) -> str | None:
         now = self._clock.now()
         for due in self.due():
-            if due.at is not None and due.at <= now:
-                self._under_way = self._begin(due.drill.id)
-                return due.drill.id
+            drill_id = due.drill.id
+            tried_at = self._tried_at.get(drill_id)
+            if due.at is None or due.at > now or (tried_at is not None and now < tried_at + _AGAIN):
+                continue
+            self._tried_at[drill_id] = now
+            self._drill_id = drill_id
+            self._under_way = self._begin(drill_id)
+            return drill_id
         return None
+
+    def _note_end(self) -> None:
+        """Write down a process that came to no verdict: a drill that cannot begin is not silent."""
+        if self._under_way is None:
+            return
+        status = self._under_way.poll()
+        self._under_way = None
+        if status not in _VERDICTS:
+            self._journal.append(
+                STREAM, NOT_WALKED, {"drill": self._drill_id, "exit_status": status}
+            )
 
     def stop(self) -> None:
         """End the drill under way, its cleanup included, and return then."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from processpilot.clock import Clock
 from processpilot.drill.builtin import drills_of
 from processpilot.drill.facts import Facts, facts_of
-from processpilot.drill.lead import DrillRequest, lead
+from processpilot.drill.lead import DrillRequest, OpenedWith, lead
 from processpilot.drill.proof import Production
 from processpilot.drill.readonly import ReadOnlyStore
 from processpilot.drill.record import LEASE
@@ -37,15 +37,10 @@ _LOOK_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """The repository, read only and for proofs, opened with the same key, and what the key is.
-
-    `remark` says why the key proves less than an escrowed one, None when it is one.
-    """
+    """The repository, read only, and the key that opened it."""
 
     reading: Repository
-    proofs: Repository
-    label: str
-    remark: str | None
+    key: OpenedWith
 
 
 def open_for_drill(wired: Wired, key: Identity | None) -> Opened:
@@ -61,7 +56,7 @@ def open_for_drill(wired: Wired, key: Identity | None) -> Opened:
     proofs = open_repository(store, identity, expected_id=spec.id)
     if remark is None and reading.opened_as.label == _own_label(wired):
         remark = own
-    return Opened(reading, proofs, reading.opened_as.label, remark)
+    return Opened(reading, OpenedWith(reading.opened_as.label, remark, proofs))
 
 
 def _own_label(wired: Wired) -> str | None:
@@ -105,7 +100,7 @@ def walk_drill(
         given_up,
     )
     with acquire_lease(wired.journal, LEASE, wired.locks) as lease:
-        return lead(ground, wired.journal, lease, request, opened.proofs)
+        return lead(ground, wired.journal, lease, request, opened.key)
 
 
 def outputs_dir(wired: Wired, rehearsal_id: str) -> Path:

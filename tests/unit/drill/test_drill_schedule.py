@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from drill_events import BEGIN, StillClock, drill, rehearsal
 
-from processpilot.drill.schedule import Drills, next_due
+from processpilot.drill.schedule import NOT_WALKED, Drills, next_due
 from processpilot.journal.journal import Journal
 from processpilot.runbook.state import Kind, Verdict
 
@@ -128,3 +128,15 @@ def test_stopping_ends_the_drill_that_is_under_way(bench: Bench) -> None:
     assert bench.drills.under_way
     bench.drills.stop()
     assert not bench.drills.under_way
+
+
+def test_a_drill_that_cannot_begin_is_written_down_and_tried_again_in_an_hour(bench: Bench) -> None:
+    """Not every quarter of a minute."""
+    assert bench.after(4000) == "restore"
+    bench.begun[0].status = 4
+    assert bench.after(15) is None
+    found = bench.journal.latest(NOT_WALKED)
+    assert found is not None
+    assert found.data == {"drill": "restore", "exit_status": 4}
+    assert bench.after(3500) is None
+    assert bench.after(100) == "restore"
