@@ -1,4 +1,4 @@
-"""What was rehearsed and what that is worth today: drills with their standing, paging when tried."""
+"""What was rehearsed and what that is worth today: how drills stand, when paging was tried."""
 
 from __future__ import annotations
 

@@ -171,14 +171,14 @@ class _Advance:
     def _begin(self, state: RunState, task: Task, hands: Hands) -> RunState:
         step_id = task.step_id
         match task:
-            case RequestApproval(role=role):
-                data: dict[str, JsonValue] = {"step": step_id, "role": role}
-                return self._write(state, Kind.APPROVAL_REQUESTED, data)
-            case RequestConfirmation():
+            case RequestApproval() if not _is_conditional(state, step_id):
+                return self._write(state, *_request(state, step_id))
+            case RequestApproval() | RequestConfirmation():
                 hands.begin(Job(step_id, "ask"), state)
                 return state
             case GoOn(reason=reason):
-                data = {"step": step_id, "by": BY_PLAN, "reason": reason, "foreseen": True}
+                data: dict[str, JsonValue] = {"step": step_id, "by": BY_PLAN}
+                data |= {"reason": reason, "foreseen": True}
                 return self._write(state, Kind.STEP_SKIPPED, data)
             case ProbeStep():
                 hands.begin(Job(step_id, "probe"), state)
@@ -241,7 +241,7 @@ class _Advance:
             case "undo":
                 return self._end(state, Kind.UNDO_FINISHED, ending_of(done))
             case "ask" if isinstance(done.end, Asked):
-                return self._end(state, Kind.CONFIRMATION_REQUESTED, {"step": done.job.step_id})
+                return self._end(state, *_request(state, done.job.step_id))
         return self._end(state, Kind.STEP_FINISHED, ending_of(done))
 
     def _probed(self, state: RunState, done: Done) -> RunState:
@@ -306,3 +306,18 @@ class _Advance:
         with suppress(OSError):  # A terminal that is gone must not stop a recovery.
             self._around.observer.on_event(event)
         return event
+
+
+def _is_conditional(state: RunState, step_id: str) -> bool:
+    """Whether it is to be found out first if a step is needed: people are not asked in vain."""
+    step = state.step(step_id)
+    return step is not None and step.spec.only_if is not None
+
+
+def _request(state: RunState, step_id: str) -> tuple[Kind, dict[str, JsonValue]]:
+    """Return the event that asks people: for their approval first, then to do it."""
+    step = state.step(step_id)
+    assert step is not None
+    if step.spec.approval is not None and step.approved_by is None:
+        return Kind.APPROVAL_REQUESTED, {"step": step_id, "role": step.spec.approval}
+    return Kind.CONFIRMATION_REQUESTED, {"step": step_id}

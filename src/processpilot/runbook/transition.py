@@ -78,14 +78,15 @@ def _attempted(step: StepState, event: Event) -> StepState | None:
 def _ended(step: StepState, event: Event) -> StepState | None:
     """Return the step after its attempt's end.
 
-    What people do has no attempt before they are asked: it is not needed, or must not begin.
+    Before people are asked, to agree or to do it, there is no attempt: it is not needed, or must
+    not begin.
     """
     data: Mapping[str, Any] = event.data
     outcome = StepOutcome(str(data["outcome"]))
     allowed: tuple[StepOutcome, ...] = ()
     if step.outcome in (StepOutcome.RUNNING, StepOutcome.UNKNOWN):
         allowed = _ENDS
-    elif step.outcome is StepOutcome.WAITING and step.is_manual and not step.told:
+    elif step.outcome is StepOutcome.WAITING and _nobody_was_asked(step):
         allowed = (StepOutcome.FAILED, StepOutcome.NOT_NEEDED)
     if outcome not in allowed:
         return None
@@ -97,6 +98,11 @@ def _ended(step: StepState, event: Event) -> StepState | None:
         error=_error(data.get("error")),
         end_at=event.at,
     )
+
+
+def _nobody_was_asked(step: StepState) -> bool:
+    before_approval = step.spec.approval is not None and not step.asked
+    return before_approval or (step.is_manual and not step.told)
 
 
 def _undone(step: StepState, event: Event) -> StepState | None:

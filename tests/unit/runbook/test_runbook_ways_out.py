@@ -295,3 +295,20 @@ def test_a_passing_failure_rests_while_the_other_branch_goes_on(run_bench: Bench
     run_bench.begin(step("a", action="shaky", retries=1), step("b"), step("c", "b"))
     assert run_bench.advance().verdict is Verdict.PASSED
     assert run_bench.done == ["act b", "act c", "shaky a"]
+
+
+def test_nobody_is_asked_to_agree_to_what_is_not_needed(run_bench: Bench) -> None:
+    """Whether a step is needed is found out before its role is asked, and again before it begins."""
+    run_bench.ask = lambda question: "it is well"
+    run_bench.begin(step("a", approval="commander", only_if={"kind": "file", "path": "x"}))
+    state = run_bench.advance()
+    assert (state.verdict, state.steps[0].outcome) == (Verdict.PASSED, StepOutcome.NOT_NEEDED)
+    assert run_bench.events("approval-requested") == [] and run_bench.done == []
+
+
+def test_a_needed_step_still_waits_for_its_role(run_bench: Bench) -> None:
+    """That it is needed is no leave to begin."""
+    run_bench.ask = lambda question: None
+    run_bench.begin(step("a", approval="commander", only_if={"kind": "file", "path": "x"}))
+    state = run_bench.advance()
+    assert state.steps[0].asked and run_bench.done == []
