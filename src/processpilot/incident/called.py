@@ -56,7 +56,7 @@ def people_of(
     names = dict.fromkeys(
         name for word in level.page for name in (_meant(word, plan.team, roster, moment) or (word,))
     )
-    return tuple(reach(plan, name) for name in names)
+    return tuple(dict.fromkeys(reach(plan, name) for name in names))
 
 
 def reach(plan: Plan, name: str) -> Reached:

@@ -7,11 +7,9 @@ for none. One process of a journal has the duty at a time.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from datetime import datetime
 from functools import partial
-from pathlib import Path
 
 from processpilot.clock import Clock
 from processpilot.errors import LockedError, ProcessPilotError
@@ -20,12 +18,11 @@ from processpilot.incident.called import find_role
 from processpilot.incident.contradiction import contradictions
 from processpilot.incident.dispatch import Dispatch
 from processpilot.incident.escalation import PageDue, Policy, due_pages
-from processpilot.incident.heartbeat import last_beats, overdue_heartbeats
-from processpilot.incident.intake import FIRING, heartbeat_key, receive_overdue, receive_return
 from processpilot.incident.news import draft_if_due
 from processpilot.incident.paging import NO_CHANNEL, Send, attempt, sender
 from processpilot.incident.people import acknowledge, acknowledge_run
 from processpilot.incident.policy import policy_of, run_of, steps_of
+from processpilot.incident.pulse import Pulse
 from processpilot.incident.record import newest_incidents, open_incidents, write
 from processpilot.incident.state import Incident, Kind
 from processpilot.incident.update_text import Measured
@@ -87,9 +84,10 @@ class Duty:
         self._read_at = -1
         self._incidents: tuple[Incident, ...] = ()
         self._runs: dict[str, RunState | None] = {}
-        self._listening_since = ground.clock.now()
-        self._missed: dict[str, datetime] | None = None
+        self._pulse = Pulse(ground.journal, ground.loaded, ground.clock, ground.new_id)
         self._trouble: str | None = None
+        # What went out and could not be written down yet: it is written later, not sent again.
+        self._unwritten: dict[Hashable, list[Delivery]] = {}
 
     @property
     def trouble(self) -> str | None:
@@ -107,7 +105,7 @@ class Duty:
         self._trouble = None
         self._refresh_calendars()
         busy = False
-        for step in (self._take_heartbeats, self._read):
+        for step in (self._pulse.check, self._read):
             self._tried(step)
         for incident in self._incidents:
             busy = self._tried(partial(self._serve, incident)) or busy
@@ -121,7 +119,11 @@ class Duty:
     def settle(self) -> None:
         """Do whatever is due now to its end: fallback channels too, but not what is due later."""
         while self.tick():
-            self._dispatch.wait()
+            self.wait()
+
+    def wait(self) -> None:
+        """Return when the deliveries under way are done."""
+        self._dispatch.wait()
 
     def close(self) -> None:
         """End; returns when the deliveries under way are written down."""
@@ -207,16 +209,38 @@ class Duty:
     def _page(self, incident: Incident, policy: Policy, due: PageDue) -> bool:
         """Begin one attempt; return False when that person's last one is still under way."""
         ground = self._ground
+        place = incident.incident_id, due.cause, due.level, due.who
 
-        def work() -> None:
-            now = ground.clock.now()
-            act = act_of(due)
-            link = None if act is None else ground.link_for(incident.incident_id, act, due.who)
-            message = page_message(incident, policy, due, now, link)
-            delivery = attempt(self._send, due.channel, message, ground.clock)
-            self._write_page(incident, due, delivery)
+        def sent() -> list[Delivery]:
+            link = self._link(incident, due)
+            message = page_message(incident, policy, due, ground.clock.now(), link)
+            return [attempt(self._send, due.channel, message, ground.clock)]
 
-        return self._dispatch.start((incident.incident_id, due.cause, due.level, due.who), work)
+        def write_down(deliveries: list[Delivery]) -> None:
+            self._write_page(incident, due, deliveries[0])
+
+        piece = partial(self._once, (*place, due.channel, due.attempt), sent, write_down)
+        return self._dispatch.start(place, piece)
+
+    def _once(
+        self,
+        key: Hashable,
+        send: Callable[[], list[Delivery]],
+        write_down: Callable[[list[Delivery]], None],
+    ) -> None:
+        """Send and write down; what was sent and could not be written is not sent again."""
+        if key not in self._unwritten:
+            self._unwritten[key] = send()
+        write_down(self._unwritten[key])
+        del self._unwritten[key]
+
+    def _link(self, incident: Incident, due: PageDue) -> str | None:
+        """Return the link for a page; one that cannot be made keeps nobody asleep."""
+        act = act_of(due)
+        try:
+            return act and self._ground.link_for(incident.incident_id, act, due.who)
+        except ProcessPilotError:
+            return None
 
     def _write_page(self, incident: Incident, due: PageDue, delivery: Delivery) -> None:
         detail = delivery.detail
@@ -239,11 +263,13 @@ class Duty:
         ground = self._ground
         message = Message(due.update.subject, due.update.text)
 
-        def work() -> None:
-            sent = [attempt(self._send, one, message, ground.clock) for one in due.channels]
-            write_sent(ground.journal, incident, due.update.update_id, sent)
+        def sent() -> list[Delivery]:
+            return [attempt(self._send, one, message, ground.clock) for one in due.channels]
 
-        return self._dispatch.start((incident.incident_id, due.update.update_id), work)
+        place = incident.incident_id, due.update.update_id
+        write_down = partial(write_sent, ground.journal, incident, due.update.update_id)
+        piece = partial(self._once, (*place, due.update.tries), sent, write_down)
+        return self._dispatch.start(place, piece)
 
     def _run(self, incident: Incident) -> RunState | None:
         if incident.run_id is None:
@@ -265,34 +291,3 @@ class Duty:
 
         if any(rotation.kind == "calendar" for rotation in team.rotations):
             self._dispatch.start("calendars", work)
-
-    def _take_heartbeats(self) -> bool:
-        """Open incidents for signs of life that did not come, and note those that come again."""
-        ground, plan = self._ground, self._ground.loaded.plan
-        if not plan.heartbeats:
-            return False
-        now = ground.clock.now()
-        beats = last_beats(self._state_dir, plan)
-        if self._missed is None:
-            self._missed = dict(self._known_missed())
-        for one in plan.heartbeats:
-            missed_at = self._missed.get(one.id)
-            if missed_at is not None and one.id in beats and beats[one.id] > missed_at:
-                receive_return(ground.journal, ground.clock, ground.new_id, one)
-                del self._missed[one.id]
-        overdue = overdue_heartbeats(plan, beats, now, self._listening_since)
-        new = [one for one in overdue if one.heartbeat.id not in self._missed]
-        receive_overdue(ground.journal, ground.clock, ground.new_id, new)
-        self._missed |= {one.heartbeat.id: now for one in new}
-        return bool(new)
-
-    def _known_missed(self) -> Iterator[tuple[str, datetime]]:
-        """Yield what was missed before this process began, as the open incidents tell it."""
-        for incident in open_incidents(self._ground.journal):
-            for one in self._ground.loaded.plan.heartbeats:
-                if incident.alerts.get(heartbeat_key(one.id)) == FIRING:
-                    yield one.id, incident.declared_at
-
-    @property
-    def _state_dir(self) -> Path:
-        return self._ground.loaded.state_dir

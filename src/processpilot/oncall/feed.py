@@ -50,8 +50,11 @@ class Feeds:
         return {rotation.id: self._fetched(rotation) for rotation in self._rotations()}
 
     def kept(self) -> Mapping[str, KeptCalendar]:
-        """Return every calendar from its last good copy, without asking anybody."""
-        return {rotation.id: self._kept(rotation, None) for rotation in self._rotations()}
+        """Return every calendar without asking anybody: files, and the last copy of the others."""
+        return {
+            one.id: self._kept(one, None) if _is_remote(one.source) else self._fetched(one)
+            for one in self._rotations()
+        }
 
     def _rotations(self) -> list[CalendarRotation]:
         rotations = self.loaded.plan.team.rotations
@@ -67,7 +70,7 @@ class Feeds:
         return KeptCalendar(calendar, self.clock.now(), None)
 
     def _text(self, source: str) -> str:
-        if not source.startswith(("http://", "https://")):
+        if not _is_remote(source):
             path = self.loaded.resolve(source)
             try:
                 with path.open("rb") as file:
@@ -111,6 +114,10 @@ class Feeds:
 
     def _path(self, rotation: CalendarRotation) -> Path:
         return self.loaded.state_dir / FOLDER / f"{rotation.id}.json"
+
+
+def _is_remote(source: str) -> bool:
+    return source.startswith(("http://", "https://"))
 
 
 def _digest(source: str) -> str:

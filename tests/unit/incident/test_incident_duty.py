@@ -7,13 +7,17 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from incident_plans import BEGIN, TEAM, SetClock, point, staffed
 from message_receivers import HttpReceiver, http_receiver, mail_receiver
 from plain_server import closed_port
 
+from processpilot.errors import RefusedError, UnavailableError
+from processpilot.incident import updates
 from processpilot.incident.begin import request_run
+from processpilot.incident.cadence import DraftDue
 from processpilot.incident.duty import Duty, DutyGround
 from processpilot.incident.heartbeat import receive_heartbeat
 from processpilot.incident.people import acknowledge, assign, resolve_by_hand
@@ -21,6 +25,7 @@ from processpilot.incident.record import Declaration, answer, declare, read_inci
 from processpilot.incident.state import Incident, Kind
 from processpilot.incident.updates import approve, refuse
 from processpilot.incident.vendor import VendorRequest, answered, ask
+from processpilot.journal.event import Event
 from processpilot.journal.journal import Journal
 from processpilot.messages.send import Delivery, Message
 from processpilot.plan.load import LoadedPlan
@@ -430,3 +435,66 @@ def test_a_channel_that_breaks_is_one_that_did_not_deliver(tmp_path: Path) -> No
         duty.close()
         details = {page.detail for page in read_incident(journal, "i1").pages}
     assert details == {"the channel broke: KeyError"}
+
+
+class FullJournal(Journal):
+    """A journal that takes nothing while `full`."""
+
+    full = False
+
+    def append(self, *args: Any, **kwargs: Any) -> Event:
+        if self.full:
+            raise UnavailableError("the disk is full")
+        return super().append(*args, **kwargs)
+
+
+def test_what_cannot_be_written_down_is_not_sent_again_and_again(tmp_path: Path) -> None:
+    """A full disk costs the record for a while, and nobody gets a page a second."""
+    loaded = staffed(tmp_path, UPDATES)
+    clock = SetClock()
+    told = []
+
+    def send(channel: str, message: Message) -> Delivery:
+        told.append(channel)
+        return Delivery(channel, clock.now(), True, "")
+
+    with closing(FullJournal.open(tmp_path / "journal.sqlite", clock)) as journal:
+        assert isinstance(journal, FullJournal)
+        duty = Duty(DutyGround(journal, loaded, clock, lambda: "x", send=send))
+        incident = declare(journal, Declaration("i1", None, "Full", [], None))
+        draft = DraftDue("first", BEGIN, BEGIN)
+        updates.draft(journal, incident, draft, Message("shop", "We know."))
+        journal.full = True
+        for _ in range(5):
+            duty.tick()
+            duty.wait()
+            assert duty.trouble == "the disk is full"
+        assert read_incident(journal, "i1").pages == ()
+        journal.full = False
+        duty.settle()
+        duty.close()
+        assert len(read_incident(journal, "i1").pages) == 2
+        assert read_incident(journal, "i1").updates[0].sent_at is not None
+    assert sorted(told) == ["ada-mail", "ben-hook", "word"]
+
+
+def test_a_link_that_cannot_be_made_keeps_nobody_asleep(tmp_path: Path) -> None:
+    """The command to acknowledge is in the page all the same."""
+    loaded = staffed(tmp_path)
+    clock = SetClock()
+    told: list[str] = []
+
+    def send(channel: str, message: Message) -> Delivery:
+        told.append(message.text)
+        return Delivery(channel, clock.now(), True, "")
+
+    def link_for(incident_id: str, act: str, who: str) -> str:
+        raise RefusedError("the secret is too short")
+
+    with closing(Journal.open(tmp_path / "journal.sqlite", clock)) as journal:
+        duty = Duty(DutyGround(journal, loaded, clock, lambda: "x", link_for, send=send))
+        declare(journal, Declaration("i1", None, "Dark", [], None))
+        duty.settle()
+        duty.close()
+    assert len(told) == 2
+    assert all("processpilot incident acknowledge i1" in text for text in told)
