@@ -146,7 +146,7 @@ def test_a_copy_that_lacks_what_the_old_server_wrote_since_never_takes_over(
 
 
 def test_a_run_can_be_aborted_after_its_plan_was_changed(make_site: SiteMaker) -> None:
-    """A plan edited during a run does not concern it; once that is aborted, the next one uses it."""
+    """A plan edited during a run does not concern it; the next one uses it."""
     site = make_site(autonomy="approve")
     site.run("create table t (id bigserial primary key)")
     with streaming(site) as agent:

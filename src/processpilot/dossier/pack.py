@@ -75,7 +75,7 @@ def pack_of_run(sources: Sources) -> dict[str, JsonValue]:
         "acknowledgements": list(_acknowledgements(sources)),
         "verdict": {"verdict": report.verdict, "cleanup": _cleanup(report)},
         "findings": [asdict(f) for f in findings_of(run, report, sources.incident)],
-        "journal": _journal(sources),
+        "journal": events_named((*sources.events, *sources.incident_events), sources.head),
     }
     plain = to_plain(document)
     assert isinstance(plain, dict)
@@ -176,11 +176,11 @@ def _cleanup(report: Report) -> str:
     return f"the old cluster is kept in {report.old_data_dir}"
 
 
-def _journal(sources: Sources) -> dict[str, Any]:
+def events_named(events: Sequence[Event], head: tuple[int, str]) -> dict[str, Any]:
     """Return where in the journal's chain the events lie, so that the journal can be asked."""
-    every = sorted((*sources.events, *sources.incident_events), key=lambda event: event.position)
+    every = sorted(events, key=lambda event: event.position)
     return {
-        "head": {"position": sources.head[0], "hash": sources.head[1]},
+        "head": {"position": head[0], "hash": head[1]},
         "events": [
             {
                 "position": event.position,

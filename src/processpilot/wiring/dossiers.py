@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from processpilot.dossier.drill_pack import DrillSources, pack_of_drill
 from processpilot.dossier.pack import Sources, pack_of_run
 from processpilot.dossier.review import Material, Review, write_review
 from processpilot.dossier.signing import open_signing_key
 from processpilot.dossier.store import FOLDER, StoredPack, store_pack
+from processpilot.drill.history import read_rehearsal
+from processpilot.drill.state import stream_of as drill_stream
 from processpilot.errors import ProcessPilotError
 from processpilot.evidence.report import build_report
 from processpilot.evidence.versions import versions
@@ -44,6 +47,21 @@ def make_run_evidence(wired: Wired, run_id: str) -> StoredPack:
         _events_of(wired, incident),
     )
     return store_pack(pack_of_run(sources), wired.reports_dir(run_id) / FOLDER, signing_key(wired))
+
+
+def make_drill_evidence(wired: Wired, rehearsal_id: str) -> StoredPack:
+    """Write and sign a drill's evidence."""
+    journal = wired.journal
+    head = journal.head()
+    sources = DrillSources(
+        read_rehearsal(journal, rehearsal_id),
+        journal.read(drill_stream(rehearsal_id)),
+        wired.loaded.plan,
+        versions(_server(wired)),
+        (head.position, head.hash),
+    )
+    folder = wired.state_dir / "drills" / rehearsal_id / FOLDER
+    return store_pack(pack_of_drill(sources), folder, signing_key(wired))
 
 
 def review_of(wired: Wired, incident: Incident) -> Review:

@@ -298,7 +298,7 @@ def test_a_passing_failure_rests_while_the_other_branch_goes_on(run_bench: Bench
 
 
 def test_nobody_is_asked_to_agree_to_what_is_not_needed(run_bench: Bench) -> None:
-    """Whether a step is needed is found out before its role is asked, and again before it begins."""
+    """Whether a step is needed is found out before its role is asked."""
     run_bench.ask = lambda question: "it is well"
     run_bench.begin(step("a", approval="commander", only_if={"kind": "file", "path": "x"}))
     state = run_bench.advance()
