@@ -31,7 +31,7 @@ _GRACE_S = 30.0
 _KEEPER = (sys.executable, "-P", "-m", "processpilot.drill.inside")
 _ENTER = (sys.executable, "-P", "-m", "processpilot.drill.enter")
 # Sockets of the machine's programs, mail that waits to be sent, what others put aside.
-COVERED = ("/run", "/var/spool", "/dev/shm", "/var/tmp", "/tmp")  # noqa: S108
+COVERED = ("/run", "/var/spool", "/var/tmp", "/tmp")  # noqa: S108
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +150,8 @@ def _opened(keeper: subprocess.Popen[str], view: View) -> Enclosure:
             "own": [str(path) for path in view.own],
             "readable": [str(path) for path in view.readable],
             "hidden": [str(path) for path in view.hidden],
-            "covered": COVERED,
+            "covered": list(COVERED),
+            "sockets": [str(path) for path in machine_sockets()],
             "lifetime_s": view.lifetime_s,
         }
         _exchange(keeper, order, _ANSWER_S)
@@ -233,6 +234,16 @@ def _gone(keeper: subprocess.Popen[str]) -> UnavailableError:
         f"the drill's namespaces are gone or were refused: {lines[-1] if lines else 'no word'}",
         hint="Run `unshare --user --net true` to see whether this machine allows namespaces.",
     )
+
+
+def machine_sockets() -> tuple[Path, ...]:
+    """Return the sockets of this machine's programs that have a name in the file system (proc(5)).
+
+    A mount that is read only keeps nobody from connecting to them.
+    """
+    lines = Path("/proc/net/unix").read_text(errors="surrogateescape").splitlines()[1:]
+    names = {line.split(maxsplit=7)[7] for line in lines if len(line.split(maxsplit=7)) == 8}
+    return tuple(sorted(Path(name) for name in names if name.startswith("/")))
 
 
 def processes_in(namespace: str) -> Sequence[int]:

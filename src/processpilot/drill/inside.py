@@ -30,8 +30,14 @@ _SPACES = (
     | namespaces.NEW_UTS
     | namespaces.NEW_PID
 )
-# Here programs would change the machine itself, whatever namespace they are in.
-_KERNEL = ("sys", "sysrq-trigger", "irq", "bus", "fs")
+_DEV = Path("/dev")
+_DEVICES = ("null", "zero", "full", "random", "urandom")
+_LINKS = (
+    ("fd", "/proc/self/fd"),
+    ("stdin", "/proc/self/fd/0"),
+    ("stdout", "/proc/self/fd/1"),
+    ("stderr", "/proc/self/fd/2"),
+)
 _TERM_GRACE_S = 2.0
 # What root may do to files and to its own processes, and ports below 1024 (capabilities(7));
 # none of it undoes a mount or looks into another process.
@@ -75,21 +81,54 @@ def _show_only(order: Mapping[str, Any]) -> None:
     """Hide what leads to production, let nothing be written outside the drill's own folders."""
     namespaces.keep_mounts_private()
     readable, own = _opened(order["readable"]), _opened(order["own"])
-    for path in (*map(Path, order["covered"]), *map(Path, order["hidden"])):
-        if path.is_dir():
-            namespaces.mount_empty(path, 0o1777 if str(path) in order["covered"] else 0o555)
-        if path == Path(order["covered"][-1]):
-            _put_back(readable)
-    for name in _KERNEL:
-        if (path := Path("/proc") / name).exists():
-            namespaces.bind(path, path)
-    namespaces.set_read_only(Path("/"), read_only=True, recursive=True)
-    for path in (Path("/proc"), *map(Path, order["covered"])):
-        if path.is_mount():
-            namespaces.set_read_only(path, read_only=False, recursive=False)
+    _cover_devices()
+    for path in _folders(order["covered"]):
+        namespaces.mount_empty(path, 0o1777)
+    _put_back(readable)
+    for path in _folders(order["hidden"]):
+        namespaces.mount_empty(path, 0o555)
+    for path in map(Path, order["sockets"]):
+        if path.is_socket():
+            namespaces.bind("/dev/null", path)
+    _close_kernel()
+    for path in (_DEV, *_folders(order["covered"])):
+        namespaces.set_read_only(path, read_only=False, recursive=False)
     _put_back(own)
     for path in own:
         namespaces.set_read_only(path, read_only=False, recursive=True)
+
+
+def _cover_devices() -> None:
+    """Leave of the devices those that hold nothing; disks, memory and terminals are not there."""
+    held = [(name, os.open(_DEV / name, os.O_PATH | os.O_CLOEXEC)) for name in _DEVICES]
+    namespaces.mount_empty(_DEV, 0o755)
+    for name, descriptor in held:
+        (_DEV / name).touch()
+        namespaces.bind(f"/proc/self/fd/{descriptor}", _DEV / name)
+        os.close(descriptor)
+    (_DEV / "shm").mkdir()
+    (_DEV / "shm").chmod(0o1777)
+    for name, target in _LINKS:
+        (_DEV / name).symlink_to(target)
+
+
+def _close_kernel() -> None:
+    """Make everything read only; of /proc, what is the machine's stays so.
+
+    The rest of /proc is needed: a server's namespace of accounts is made by writing there.
+    """
+    proc = Path("/proc")
+    for path in proc.iterdir():
+        if path.name.isdigit() or path.is_symlink():
+            continue
+        if path.is_dir() or path.stat().st_mode & 0o222:
+            namespaces.bind(path, path)
+    namespaces.set_read_only(Path("/"), read_only=True, recursive=True)
+    namespaces.set_read_only(proc, read_only=False, recursive=False)
+
+
+def _folders(paths: list[str]) -> list[Path]:
+    return [path for path in map(Path, paths) if path.is_dir()]
 
 
 def _opened(paths: list[str]) -> dict[Path, int]:

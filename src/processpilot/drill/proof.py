@@ -6,6 +6,7 @@ Made before anything of the restored data is started; a drill whose isolation fa
 from __future__ import annotations
 
 import json
+import os
 import socket
 import sys
 from collections.abc import Iterator, Mapping
@@ -16,7 +17,7 @@ from pathlib import Path
 from psycopg.conninfo import conninfo_to_dict
 
 from processpilot.checks.result import CheckResult, Outcome, passed_if
-from processpilot.drill.enclosure import Enclosure, Program
+from processpilot.drill.enclosure import Enclosure, Program, machine_sockets
 from processpilot.drill.place import Place
 from processpilot.drill.reach import REACHED, reach
 from processpilot.drill.verdict import ISOLATION
@@ -63,6 +64,8 @@ def targets_of(production: Production) -> dict[str, str]:
     """Return what is tried from inside, and what each target is."""
     found = dict(_database_targets(production.address))
     found |= {_SMTP: "a mail server on this machine", _ROUTABLE: "an address outside"}
+    sockets = os.pathsep.join(map(str, machine_sockets()))
+    found[f"sockets:{sockets}"] = "a socket of this machine's programs"
     found["network:"] = "another network than a loopback"
     if production.data_dir is not None:
         found[f"write:{production.data_dir}"] = "writing into production's data directory"
@@ -78,8 +81,10 @@ def prove_isolation(
 ) -> list[CheckResult]:
     """Return one check for each target, which passed when it was out of reach from inside."""
     output = place.outputs / "reach.json"
-    # Nothing is written outside: there, writing into production would be the damage itself.
-    there = {target: reach(target) for target in targets if not target.startswith("write:")}
+    # Out here, writing into production would be the damage itself, and sockets are others'.
+    there = {
+        target: reach(target) for target in targets if not target.startswith(("write:", "sockets:"))
+    }
     env = {"PATH": "/usr/bin:/bin", "PYTHONPATH": ":".join(filter(None, sys.path))}
     argv = (sys.executable, "-m", "processpilot.drill.reach", *targets)
     ended = enclosure.run(Program(argv, env, Path("/"), output, _LIMIT_S))

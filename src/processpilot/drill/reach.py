@@ -30,6 +30,8 @@ def reach(target: str) -> str:
             with socket.socket(socket.AF_UNIX) as link:
                 link.settimeout(_LIMIT_S)
                 link.connect(what)
+        elif kind == "sockets":
+            return _first_reached(what.split(os.pathsep))
         elif kind == "process":
             os.kill(int(what), 0)
         elif kind == "write":
@@ -48,6 +50,12 @@ def reach(target: str) -> str:
     except OSError as error:
         return errno.errorcode.get(error.errno or 0, str(error))
     return REACHED
+
+
+def _first_reached(paths: Sequence[str]) -> str:
+    answers = [reach(f"unix:{path}") for path in paths if path]
+    wrong = [answer for answer in answers if answer not in ("ECONNREFUSED", "ENOENT")]
+    return wrong[0] if wrong else "ECONNREFUSED"
 
 
 def _has_routes() -> bool:

@@ -87,6 +87,29 @@ def test_the_only_network_is_a_loopback_of_its_own(folder: Path) -> None:
         assert "unreachable" in shell(inside, folder, connect.format("192.0.2.1"))[1]
 
 
+def test_no_socket_of_a_program_of_the_machine_answers(folder: Path) -> None:
+    """Wherever it lies: that a folder can only be read keeps nobody from connecting."""
+    path = folder / "plan" / "supervisor.sock"
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        listener.listen()
+        program = f"import socket; socket.socket(socket.AF_UNIX).connect('{path}')"
+        subprocess.run([sys.executable, "-c", program], check=True)
+        with enclosed(view(folder)) as inside:
+            assert "refused" in shell(inside, folder, f'{sys.executable} -c "{program}"')[1]
+
+
+def test_of_the_devices_only_those_that_hold_nothing_are_there(folder: Path) -> None:
+    """No disk and no memory can be written around the file system; shared memory is its own."""
+    with enclosed(view(folder)) as inside:
+        said = shell(inside, folder, "find -L /dev -maxdepth 1 ! -type d -printf '%f '")[1]
+        devices = set(said.split()) - {"fd", "stdin", "stdout", "stderr"}
+        assert devices == {"null", "zero", "full", "random", "urandom"}
+        assert succeeds(inside, folder, "echo x > /dev/null && echo x > /dev/shm/mine")
+        assert not succeeds(inside, folder, "echo 0 > /proc/sysrq-trigger")
+    assert not Path("/dev/shm/mine").exists()  # noqa: S108
+
+
 def test_no_process_of_the_machine_can_be_touched(folder: Path) -> None:
     """Not by its number, not through its namespaces, not through its view of the files."""
     with enclosed(view(folder)) as inside:
