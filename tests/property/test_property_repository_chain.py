@@ -48,7 +48,8 @@ def held_until(inventory: WalInventory, segment: Segment) -> int:
 
 def has(inventory: WalInventory, history: TimelineHistory, byte: int) -> bool:
     """Whether somebody holds a byte on the timeline that wrote it, or on one that repeats it."""
-    wrote = history.timeline_at(Lsn(byte))
+    ended = (history.end_of(timeline) for timeline in history.timelines())
+    wrote = history.timelines()[sum(end is not None and end <= byte for end in ended)]
     return any(
         timeline >= wrote
         and history.begin_of(timeline) // SIZE <= byte // SIZE

@@ -77,13 +77,6 @@ class TimelineHistory:
                 return switch.lsn
         return None
 
-    def timeline_at(self, lsn: Lsn) -> int:
-        """Return the timeline that wrote the byte at `lsn`."""
-        for switch in self.switches:
-            if lsn < switch.lsn:
-                return switch.timeline
-        return self.timeline
-
     def contains(self, timeline: int, lsn: Lsn) -> bool:
         """Whether the point `lsn` of `timeline` lies on the way to this timeline's end."""
         if timeline not in self.timelines():

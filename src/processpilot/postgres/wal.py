@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from processpilot.errors import UsageError
@@ -78,9 +77,3 @@ class Segment:
     def next(self) -> Segment:
         """Return the following segment on the same timeline."""
         return Segment(self.timeline, self.number + 1, self.size_bytes)
-
-
-def segments_between(begin: Lsn, end: Lsn, timeline: int, size_bytes: int) -> Iterator[Segment]:
-    """Yield the segments that hold the bytes from `begin` (inclusive) to `end` (exclusive)."""
-    for number in range(begin // size_bytes, -(-end // size_bytes)):
-        yield Segment(timeline, number, size_bytes)

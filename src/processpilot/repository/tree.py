@@ -98,13 +98,6 @@ def _file_from_json(document: Mapping[str, object]) -> FileEntry:
     )
 
 
-def leaf_count(chunk_count: int) -> int:
-    """Return how many leaves a file of `chunk_count` chunks has; 0 when it carries them itself."""
-    if chunk_count <= INLINE_CHUNKS:
-        return 0
-    return -(-chunk_count // CHUNKS_PER_LEAF)
-
-
 def chunk_count(size_bytes: int, chunk_bytes: int) -> int:
     """Return how many chunks a file of `size_bytes` has."""
     return -(-size_bytes // chunk_bytes)

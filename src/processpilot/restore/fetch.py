@@ -99,11 +99,6 @@ class LogServer:
         self._asked_tail_again = False
         (self._folder / "wanted" / "past-end").unlink(missing_ok=True)
 
-    @property
-    def reached_segment(self) -> int:
-        """How many segments the recovering server has taken or is asking for."""
-        return self._position
-
     def __enter__(self) -> Self:
         make_staging(self._plan.folder)
         self._folder.mkdir(mode=0o711, exist_ok=True)

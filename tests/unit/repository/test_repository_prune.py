@@ -299,3 +299,4 @@ def test_a_damaged_pack_beside_its_note_is_found(folder: Folder, tmp_path: Path)
     for only in (None, [newest.backup_id]):
         found = verify_repository(repository, only, deep=False, progress=silent)
         assert [finding.place for finding in found.findings] == [name]
+        assert newest.backup_id in found.findings[0].backups
