@@ -7,8 +7,8 @@ of log from start to stop is in the repository, so a backup stands alone or does
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -27,6 +27,7 @@ from processpilot.backup.inspect import (
     readable_data_directory,
     relation_files,
 )
+from processpilot.backup.mode import BackupMode, backup_mode
 from processpilot.backup.parent import ParentTree, choose_parent
 from processpilot.backup.pin import pinned
 from processpilot.backup.scan import FoundTablespace, Scan, scan_data_directory
@@ -248,7 +249,7 @@ def _copy_files(
     request: BackupRequest, facts: ClusterFacts, tree: TreeWriter, job: ReadJob, clock: Clock
 ) -> _Copied:
     parent = job.parent
-    with _backup_mode(request.address, f"processpilot {tree.backup_id}") as mode:
+    with backup_mode(request.address, f"processpilot {tree.backup_id}") as mode:
         changes = _changes(request.address, mode, parent, clock)
         scan = scan_data_directory(job.root)
         pages_before = mode.start_lsn if facts.data_checksums else None
@@ -287,7 +288,7 @@ def _bytes_to_read(scan: Scan, changes: Changes | None, chunk_bytes: int) -> int
 
 
 def _changes(
-    address: ServerAddress, mode: _BackupMode, parent: Manifest | None, clock: Clock
+    address: ServerAddress, mode: BackupMode, parent: Manifest | None, clock: Clock
 ) -> Changes | None:
     """Return what changed since `parent`, or None when everything is to be read.
 
@@ -297,37 +298,6 @@ def _changes(
         return None
     with address.session(limit_s=None) as connection:
         return read_changes(connection, mode.timeline, parent.start_lsn, mode.start_lsn, clock)
-
-
-class _BackupMode:
-    """A server between pg_backup_start and pg_backup_stop, both on one connection."""
-
-    def __init__(self, connection: psycopg.Connection, label: str) -> None:
-        self._connection = connection
-        row = connection.execute(
-            "select pg_backup_start(%s, fast => true)::text", [label]
-        ).fetchone()
-        # pg_backup_start has just made a checkpoint; its timeline is the backup's.
-        control = connection.execute("select timeline_id from pg_control_checkpoint()").fetchone()
-        assert row is not None and control is not None
-        self.start_lsn = Lsn.parse(str(row[0]))
-        self.timeline = int(control[0])
-
-    def stop(self) -> tuple[Lsn, datetime, str, str]:
-        """Return the stop LSN, the server's time, backup_label and tablespace_map as given."""
-        row = self._connection.execute(
-            "select lsn::text, clock_timestamp(), labelfile, spcmapfile"
-            " from pg_backup_stop(wait_for_archive => false)"
-        ).fetchone()
-        assert row is not None
-        return Lsn.parse(str(row[0])), row[1], str(row[2]), str(row[3] or "")
-
-
-@contextmanager
-def _backup_mode(address: ServerAddress, label: str) -> Iterator[_BackupMode]:
-    """Hold the server in backup mode; closing the connection early ends it without a backup."""
-    with address.session(limit_s=None) as connection:
-        yield _BackupMode(connection, label)
 
 
 def wait_for_wal(
