@@ -124,7 +124,10 @@ class Validate:
 
     def execute(self, context: StepContext) -> Result:
         """Return every check's result; StepFailedError when one does not pass."""
-        checks = [*self._probes(), *self._of_plan(), *self._monitoring(), self._speed()]
+        # First, because the plan's probes may look at the heartbeat, too, and whoever resumed the
+        # run has to stream before it renews that.
+        monitoring = [*self._monitoring()]
+        checks = [*self._probes(), *self._of_plan(), *monitoring, self._speed()]
         require_passed("the checklist", checks)
         return {"checks": checks_json(checks)}
 
