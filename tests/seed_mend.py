@@ -6,7 +6,7 @@ find out first (who agrees, who is called where) no program can know.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 ROLES = (
@@ -43,14 +43,30 @@ class Facts:
     api_log: str
 
 
+CHANNELS = Edit(
+    "messages have two ways out that do not depend on each other",
+    "\nscenarios:\n",
+    "\nchannels:\n"
+    "  - {id: chat, title: Chat of the team, url: file:.processpilot/secrets/chat}\n"
+    "  - {id: mail, title: Mail to the team, url: file:.processpilot/secrets/mail}\n"
+    "\nscenarios:\n",
+)
+
+
 def mended(text: str, facts: Facts) -> str:
     """Return the plan with every edit made; AssertionError names one that no longer fits."""
-    for edit in (*edits(facts), *contacts()):
+    text = applied(text, (*edits(facts), *contacts()))
+    for number in range(text.count(VENDOR)):
+        text = text.replace(VENDOR, f'    phone: "+49 30 901820 {number}"\n', 1)
+    return text
+
+
+def applied(text: str, changes: Sequence[Edit]) -> str:
+    """Return the text with the changes made, one after the other."""
+    for edit in changes:
         found = text.count(edit.old)
         assert found == 1 or (found and edit.everywhere), f"{found} times: {edit.why}"
         text = text.replace(edit.old, edit.new)
-    for number in range(text.count(VENDOR)):
-        text = text.replace(VENDOR, f'    phone: "+49 30 901820 {number}"\n', 1)
     return text
 
 
@@ -91,14 +107,7 @@ def _objectives() -> Iterator[Edit]:
 
 
 def _people() -> Iterator[Edit]:
-    yield Edit(
-        "messages have two ways out that do not depend on each other",
-        "\nscenarios:\n",
-        "\nchannels:\n"
-        "  - {id: chat, title: Chat of the team, url: file:.processpilot/secrets/chat}\n"
-        "  - {id: mail, title: Mail to the team, url: file:.processpilot/secrets/mail}\n"
-        "\nscenarios:\n",
-    )
+    yield CHANNELS
     yield Edit(
         "one person cannot do two jobs at once",
         "      primary: DevOps Engineer\n      secondary: System Administrator\n",

@@ -28,7 +28,7 @@ from processpilot.runbook.history import open_runs, read_run
 from processpilot.runbook.state import Kind, RunState, stream_of
 
 _INSIDE_S = 0.6
-_SILENT_S = 10.0
+_SILENT_S = 60.0
 _STUCK_S = 180.0
 _BY_PEOPLE = frozenset(
     {Kind.RUN_BEGUN, Kind.APPROVAL_GIVEN, Kind.STEP_CONFIRMED, Kind.RETRY_REQUESTED}
@@ -89,6 +89,11 @@ class Ordeal:
         self.acts.append(f"{act[0]} {wait.step_id}")
 
 
+def boundary(event: Event) -> str:
+    """Return what the boundary behind an event is called."""
+    return f"{event.kind} {event.data.get('step', '')}".strip()
+
+
 class _Watched:
     """One controller, followed event by event."""
 
@@ -112,23 +117,22 @@ class _Watched:
         ordeal = self._ordeal
         deadline = time.monotonic() + _STUCK_S
         moved_at = time.monotonic()
-        while (ended := ordeal.pilot.ended(0.002)) is None:
+        while (ended := ordeal.pilot.ended(0.01)) is None:
             assert time.monotonic() < deadline, f"stuck: {self._terminal.lines}"
             written = ordeal.events(before)
             if len(written) > self._taken:
                 moved_at = time.monotonic()
-                if (place := self._place(written[self._taken], before)) is not None:
+                event = written[self._taken]
+                if (place := self._place(event)) is not None:
                     return self._kill(pid, place)
-                self._go_on()
-                if self._is_inside(written[-1]):
-                    return self._killed_inside(pid, written[-1]) or self._followed(pid, before)
+                self._terminal.take()
+                self._taken += 1
+                inside = self._killed_inside(pid, event) if self._is_inside(event) else None
+                if inside is not None:
+                    return inside
             elif self._has_nothing_to_do() or time.monotonic() - moved_at > _SILENT_S:
                 self._terminal.take()
         return ended
-
-    def _go_on(self) -> None:
-        self._terminal.take()
-        self._taken += 1
 
     def _has_nothing_to_do(self) -> bool:
         """Whether it only says what it waits for, and no event is to come."""
@@ -138,9 +142,9 @@ class _Watched:
         state = ordeal.state()
         return state.is_finished or bool(waits_of(state))
 
-    def _place(self, event: Event, before: int) -> str | None:
+    def _place(self, event: Event) -> str | None:
         """Return the boundary's name when no controller was killed there yet."""
-        name = f"{event.kind} {event.data.get('step', '')}".strip()
+        name = boundary(event)
         return None if name in self._ordeal.killed else name
 
     def _is_inside(self, event: Event) -> bool:

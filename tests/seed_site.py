@@ -18,11 +18,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import httpx
 from protected_site import processes_in, wait_until
 
 from processpilot.clock import SystemClock
 from processpilot.demo import stage
 from processpilot.demo.nginx import require_nginx
+from processpilot.demo.outcome import Outcome, count_outcome
 from processpilot.demo.places import Places, free_ports
 from processpilot.demo.programs import Cast, programs_of
 from processpilot.demo.releases import BROKEN, Fault, Releases
@@ -56,8 +58,10 @@ class SeedSite:
         """The plan that is imported, mended and run."""
         return self.places.plan
 
-    def start_agent(self) -> None:
-        """Run `processpilot up` on its own, so that it can die with the database."""
+    def protect(self) -> None:
+        """Run `processpilot up`, so that it can die with the database; return once it protects."""
+        if self._agent is not None:
+            return
         argv = [sys.executable, "-m", "processpilot", "up", "--plan", str(self.plan)]
         with (self.places.logs / "up.log").open("ab") as log:
             self._agent = subprocess.Popen(argv, cwd=self.places.site, stdout=log, stderr=log)
@@ -80,14 +84,29 @@ class SeedSite:
         return stage.acknowledged(self.places)
 
     def deploy_broken(self) -> None:
-        """Deploy the release that dies under load, and at every start again."""
+        """Deploy the release that dies under load, and at every start again; the agent dies too."""
+        self.kill_agent()
         self.releases.release_broken(Fault.DIES)
         self.releases.build(self.places.database_url)
         api = self.supervisor.driver("api", timeout_s=5)
         api.stop()
         with suppress(ProcessPilotError):  # It may be dead before it counts as started.
             api.start()
-        wait_until(lambda: not stage._is_well(self.places), f"{BROKEN} to die")
+        wait_until(lambda: not self._serves(), f"{BROKEN} to die")
+
+    def outcome(self) -> Outcome:
+        """Stop the load and count what became of everybody's work; then the load goes on."""
+        self.supervisor.driver("load").stop()
+        found = count_outcome(self.places, CLOCK)
+        self.supervisor.driver("load").start()
+        return found
+
+    def _serves(self) -> bool:
+        try:
+            answer = httpx.get(f"{self.places.url}/health/detailed", timeout=2, trust_env=False)
+        except httpx.HTTPError:
+            return False
+        return answer.status_code == httpx.codes.OK
 
 
 @contextmanager
