@@ -44,6 +44,7 @@ _VARIES = (
     (re.compile(r"N (?:B|kB|MB|GB|ms|s|min|h)\b"), "MUCH"),
     (re.compile(r"MUCH(?: MUCH)+"), "MUCH"),
     (re.compile(r"unknown bytes"), "N bytes"),
+    (re.compile(r"data lost not measured"), "data lost MUCH"),
     (re.compile(r"(oldest transaction): .*"), r"\1"),
     (re.compile(r" +"), " "),
 )
@@ -96,20 +97,40 @@ def first_difference(expected: Sequence[str], found: Sequence[str]) -> str | Non
     What was left out stands for any number of lines.
     """
     lines = [stable(line) for line in found]
-    position, free = 0, False
+    chunks = _between(expected)
+    if len(chunks) == 1:
+        return _mismatch(chunks[0], lines, whole=True)
+    first, *middle, last = chunks
+    difference = _mismatch(first, lines, whole=False)
+    position = len(first)
+    for chunk in middle:
+        wanted = [stable(line) for line in chunk]
+        places = range(position, len(lines))
+        place = next((n for n in places if lines[n : n + len(wanted)] == wanted), None)
+        if place is None:
+            return difference or chunk[0]
+        position = place + len(wanted)
+    rest = lines[position:]
+    return difference or _mismatch(last, rest[len(rest) - len(last) :], whole=False)
+
+
+def _between(expected: Sequence[str]) -> list[list[str]]:
+    """Return the lines before, between and after what was left out."""
+    chunks: list[list[str]] = [[]]
     for line in expected:
         if line == LEFT_OUT:
-            free = True
-            continue
-        wanted = stable(line)
-        places = range(position, len(lines) if free else min(position + 1, len(lines)))
-        place = next((n for n in places if lines[n] == wanted), None)
-        if place is None:
+            chunks.append([])
+        else:
+            chunks[-1].append(line)
+    return chunks
+
+
+def _mismatch(expected: Sequence[str], lines: Sequence[str], *, whole: bool) -> str | None:
+    """Return the first line that `lines` do not begin with, or the first one too many."""
+    for number, line in enumerate(expected):
+        if lines[number : number + 1] != [stable(line)]:
             return line
-        position, free = place + 1, False
-    if not free and position < len(lines):
-        return f"nothing more, but there is: {found[position]}"
-    return None
+    return lines[len(expected)] if whole and len(lines) > len(expected) else None
 
 
 def run_example(example: Example, site: FamiliarSite) -> tuple[int, list[str]]:
