@@ -156,25 +156,29 @@ def end_with(state: RunState, wired: Wired, *, as_json: bool) -> None:
 
 
 _WAYS = {
-    Need.APPROVAL: "approve or refuse",
-    Need.CONFIRMATION: "confirm",
-    Need.DECISION: "retry, skip or abort",
-    Need.CONTINUATION: "continue",
+    Need.APPROVAL: ("approve", "refuse"),
+    Need.CONFIRMATION: ("confirm",),
+    Need.DECISION: ("retry", "skip", "abort"),
+    Need.CONTINUATION: ("continue",),
 }
 
 
 def _tell_wait(state: RunState, wait: AwaitPeople) -> None:
+    """Say what the run waits for, and the command that people would type."""
     note(f"run {state.run_id} waits: {wait.text}")
-    step = "" if wait.step_id is None or len(waits_of(state)) < 2 else f" (--step {wait.step_id})"
+    step = "" if wait.step_id is None or len(waits_of(state)) < 2 else f" --step {wait.step_id}"
+    first, *others = _WAYS[wait.need]
+    instead = f" (or {', '.join(others)})" if others else ""
     note(
-        f"hint: Look with `processpilot run show {state.run_id}`; then run "
-        f"{_WAYS[wait.need]} it{step}."
+        f"hint: Look with `processpilot run show {state.run_id}`; then "
+        f"`processpilot run {first} {state.run_id}{step}`{instead}."
     )
 
 
 def print_summary(report: Report, wired: Wired) -> None:
     """Print what a person wants to know first."""
-    out(f"{report.title}: {report.verdict}  (run {report.run_id})")
+    verdict = "not finished" if report.end_at is None else report.verdict
+    out(f"{report.title}: {verdict}  (run {report.run_id})")
     met = "met" if (report.recovery_time_s or 0) <= report.rto_s else "MISSED"
     took = format_duration(report.recovery_time_s)
     if report.recovery_time_s is not None:

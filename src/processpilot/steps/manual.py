@@ -17,5 +17,5 @@ class AskPeople:
         """Refuse: nothing here can do what the instruction says."""
         raise RefusedError(
             f"{context.spec.title} is done by people",
-            hint=f"Do it, then run `processpilot run confirm {context.spec.id}`.",
+            hint=f"Do it, then run `processpilot run confirm --step {context.spec.id}`.",
         )
