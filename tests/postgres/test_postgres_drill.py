@@ -131,7 +131,7 @@ def test_nothing_that_was_planted_gets_out(make_site: SiteMaker) -> None:
         with socket.create_connection(("127.0.0.1", post.port)):
             pass  # The mail server was there all the time.
         assert post.mails == []
-    assert (done.verdict, done.reasons) == (Verdict.PASSED, ())
+    assert (done.verdict, done.reasons) == (Verdict.PASSED, ()), done.reasons
     assert outcome_of(done, "subscriptions disabled") == "passed"
     assert outcome_of(done, "isolation: production's database") == "passed"
     assert outcome_of(done, "step jobs") == "passed"
@@ -171,7 +171,7 @@ def test_the_application_is_started_and_asked_in_isolation(site: Site) -> None:
         wait_stored(site, agent)
         done = walked(site, "--key", str(escrow(site)), "--seed", "7")
         again = walked(site, "--key", str(escrow(site)), "--seed", "7")
-    assert (done.verdict, done.reasons) == (Verdict.PASSED, ())
+    assert (done.verdict, done.reasons) == (Verdict.PASSED, ()), done.reasons
     assert outcome_of(done, "step ask") == "passed"
     (finding,) = done.findings
     assert finding.startswith("step look was left out: people do it")
@@ -192,7 +192,7 @@ def test_a_backup_that_passed_a_drill_is_never_expired(site: Site) -> None:
         wait_stored(site, agent)
         done = walked(site, "restore", "--key", str(escrow(site)))
         site.back_up()
-    assert done.verdict is Verdict.PASSED
+    assert (done.verdict, done.reasons) == (Verdict.PASSED, ()), done.reasons
     with closing(site.wired()) as wired:
         (proof,) = read_proofs(wired.repository).values()
         assert (proof.kind, proof.backups) == (ProofKind.RECOVERED, (proven.backup_id,))

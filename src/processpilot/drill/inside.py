@@ -16,7 +16,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -127,8 +127,11 @@ def _close_kernel() -> None:
     namespaces.set_read_only(proc, read_only=False, recursive=False)
 
 
-def _folders(paths: list[str]) -> list[Path]:
-    return [path for path in map(Path, paths) if path.is_dir()]
+def _folders(paths: list[str]) -> Iterator[Path]:
+    """Yield the folders that are to be seen, one at a time: covering one may hide the next."""
+    for path in map(Path, paths):
+        if path.is_dir():
+            yield path
 
 
 def _opened(paths: list[str]) -> dict[Path, int]:

@@ -25,7 +25,7 @@ pytestmark = needs_namespaces
 def folder() -> Iterator[Path]:
     """Give a folder with what may be written, what may be read, and what is hidden."""
     made = Path(tempfile.mkdtemp(prefix="pp-test-"))
-    for name in ("own", "own/s", "plan", "production"):
+    for name in ("own", "own/s", "plan", "production", "production/spool"):
         (made / name).mkdir()
     (made / "plan" / "script").write_text("#!/bin/sh\n")
     (made / "production" / "data").write_text("precious")
@@ -38,7 +38,7 @@ def view(folder: Path, lifetime_s: float = 600.0) -> View:
     return View(
         (folder / "own",),
         (folder / "plan",),
-        (folder / "production",),
+        (folder / "production", folder / "production" / "spool"),
         folder / "own" / "s",
         lifetime_s,
     )
