@@ -17,7 +17,7 @@ from processpilot.plan.component import Component
 from processpilot.plan.model import Plan
 from processpilot.runbook.history import open_runs
 from processpilot.services.release import releases_of
-from processpilot.steps.service import restart
+from processpilot.steps.drive import restart
 from processpilot.wiring.drivers import driver_for
 from processpilot.wiring.wired import Wired
 

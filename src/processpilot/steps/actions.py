@@ -10,12 +10,12 @@ from processpilot.steps.approval import Approve
 from processpilot.steps.check import Check
 from processpilot.steps.command import RunCommand
 from processpilot.steps.database import DatabaseHealth, VerifyData
+from processpilot.steps.drive import DriveComponent
 from processpilot.steps.ground import StepGround
 from processpilot.steps.http import SendRequest
 from processpilot.steps.manual import AskPeople
 from processpilot.steps.message import SendMessage
 from processpilot.steps.release import ChangeRelease
-from processpilot.steps.service import DriveService
 from processpilot.steps.sql import ExecuteStatement
 from processpilot.steps.switch import TurnSwitch
 from processpilot.steps.wait import Wait
@@ -28,7 +28,7 @@ def general_actions(ground: StepGround) -> Mapping[str, Action]:
         "command": RunCommand(ground),
         "http": SendRequest(ground),
         "sql": ExecuteStatement(ground),
-        "service": DriveService(ground),
+        "service": DriveComponent(ground),
         "check": Check(ground),
         "wait": Wait(ground),
         "message": SendMessage(ground),

@@ -23,8 +23,8 @@ from processpilot.runbook.action import (
     StepFailedError,
 )
 from processpilot.services.release import Releases, releases_of
+from processpilot.steps.drive import restart
 from processpilot.steps.ground import StepGround
-from processpilot.steps.service import restart
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from processpilot.runbook.action import NotHappened
 from processpilot.services.command import CommandDriver
 from processpilot.services.driver import ServiceDriver
 from processpilot.services.supervisord import SupervisordDriver
-from processpilot.steps.service import DriveService
+from processpilot.steps.drive import DriveComponent
 
 SLEEPS = "import time; time.sleep(600)"
 
@@ -62,7 +62,7 @@ def do(folder: Path, driver: ServiceDriver | None, what: str) -> dict[str, Any]:
         assert component.id == "api"
         return driver
 
-    action = DriveService(ground_at(folder, driver_of=driver_of))
+    action = DriveComponent(ground_at(folder, driver_of=driver_of))
     context = context_of({"action": "service", "component": "api", "do": what})
     assert action.probe(context) == NotHappened()
     return dict(action.execute(context))

@@ -12,7 +12,7 @@ from processpilot.services.driver import ServiceDriver
 from processpilot.steps.ground import StepGround
 
 
-class DriveService:
+class DriveComponent:
     """Starts, stops, restarts, holds or releases a component, or looks at it."""
 
     def __init__(self, ground: StepGround) -> None:
