@@ -99,8 +99,7 @@ def plan_expiry(
     proofs = read_proofs(repository)
     line = read_line(repository, manifests.values())
     held = _held(repository, proofs, manifests, now - lock if lock else None)
-    if line is not None and line.backup not in (None, max(manifests)):
-        held.setdefault(line.backup, []).append(f"the newest that leads to {line}")
+    _hold_the_way(held, line, max(manifests, default=None))
     decision = decide_retention(list(manifests), policy, held)
     pinned = tuple(backup for backup in decision.expired if backup in pins.values())
     going = tuple(backup for backup in decision.expired if backup not in pinned)
@@ -155,6 +154,14 @@ def _held(
         if locked_since is not None and manifest.end_at > locked_since:
             held[backup].append("locked")
     return held
+
+
+def _hold_the_way(
+    held: dict[BackupId, list[str]], line: Line | None, newest: BackupId | None
+) -> None:
+    """Hold the backup that leads to the newest timeline, when it is not the newest of all."""
+    if line is not None and line.backup is not None and line.backup != newest:
+        held.setdefault(line.backup, []).append(f"the newest that leads to {line}")
 
 
 def _stale(

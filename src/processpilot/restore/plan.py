@@ -118,26 +118,13 @@ def plan_restore(
     """
     if not resuming:
         _check_folder(request.folder)
-    candidates, damaged = _candidates(repository, request)
-    size = candidates[-1].cluster.wal_segment_bytes
-    archive = WalArchive(repository, size)
-    inventory = archive.inventory()
-    timeline = request.target.timeline or inventory.newest_timeline
-    history = archive.history(timeline)
-    manifest = _choose(candidates, history, request.target)
-    chain = resolve_chain(inventory, history, manifest.start_lsn)
-    if not chain.covers(manifest.stop_lsn):
-        raise GapError(
-            f"the log of backup {manifest.backup_id} ends at {chain.end}, "
-            f"its stop is {manifest.stop_lsn}",
-            segment=chain.missing.name if chain.missing else str(chain.end),
-            hint="Run `processpilot backup verify`; an older backup may be whole.",
-        )
+    way = _resolve(repository, request)
+    archive, manifest, chain = way.archive, way.manifest, way.chain
     installation = installation_for(manifest.cluster.major, request.bin_dirs)
     log_end = find_log_end(archive, chain, installation)
     window = Window(manifest.stop_lsn, manifest.stop_at, log_end.lsn, log_end.last_commit_at)
     planned = _planned_lsn(manifest, request.target, window, chain)
-    warnings = [*damaged, *missing_here(manifest, installation)]
+    warnings = [*way.damaged, *missing_here(manifest, installation)]
     if chain.missing is not None:
         if request.target.kind is TargetKind.LATEST and not request.allow_gap:
             raise _ends_early(manifest, window, chain.missing)
@@ -151,7 +138,7 @@ def plan_restore(
         folder=request.folder,
         tablespaces=_place_tablespaces(manifest, request, resuming=resuming),
         chain=chain,
-        histories=tuple(archive.history(number) for number in sorted(inventory.histories)),
+        histories=way.histories,
         planned_lsn=planned,
         last_record=log_end.last_record,
         window=window,
@@ -161,6 +148,36 @@ def plan_restore(
         installation=installation,
         warnings=tuple(warnings),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """From which backup along which log; `damaged` says what was passed over."""
+
+    archive: WalArchive
+    manifest: Manifest
+    chain: Chain
+    histories: tuple[TimelineHistory, ...]
+    damaged: tuple[str, ...]
+
+
+def _resolve(repository: Repository, request: RestoreRequest) -> _Way:
+    """Return the way to the target; GapError when the log does not reach the backup's stop."""
+    candidates, damaged = _candidates(repository, request)
+    archive = WalArchive(repository, candidates[-1].cluster.wal_segment_bytes)
+    inventory = archive.inventory()
+    history = archive.history(request.target.timeline or inventory.newest_timeline)
+    manifest = _choose(candidates, history, request.target)
+    chain = resolve_chain(inventory, history, manifest.start_lsn)
+    if not chain.covers(manifest.stop_lsn):
+        raise GapError(
+            f"the log of backup {manifest.backup_id} ends at {chain.end}, "
+            f"its stop is {manifest.stop_lsn}",
+            segment=chain.missing.name if chain.missing else str(chain.end),
+            hint="Run `processpilot backup verify`; an older backup may be whole.",
+        )
+    histories = tuple(archive.history(number) for number in sorted(inventory.histories))
+    return _Way(archive, manifest, chain, histories, tuple(damaged))
 
 
 def companions_of(folder: Path) -> Path:
