@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from processpilot.journal.event import Event
+from processpilot.journal.event import Event, JsonValue
 from processpilot.runbook.state import Kind
 
 
@@ -35,6 +35,8 @@ def event_line(event: Event) -> str:
             return f"{data['by']} has acknowledged and looks after it"
         case Kind.RUN_PAUSED:
             return f"paused by {data['by']}: {data['reason']}"
+        case Kind.RUN_CONTINUED:
+            return f"continued by {data['by']}"
         case Kind.ABORT_REQUESTED:
             undo = ", what it did is undone" if data.get("undo") else ""
             return f"ended by {data['by']}{undo}: {data['reason']}"
@@ -61,16 +63,34 @@ def _step_line(event: Event) -> str:
             return f"{step}: undoing it: {_ending(event)}"
         case Kind.APPROVAL_REQUESTED:
             return f"{step}: waits until {data['role']} agrees (processpilot run approve)"
+        case Kind.APPROVAL_GIVEN:
+            return f"{step}: {data['by']} agrees{_comment(event)}"
+        case Kind.APPROVAL_REFUSED:
+            return f"{step}: {data['by']} refuses{_comment(event)}"
+        case Kind.RETRY_REQUESTED:
+            return f"{step}: to be tried again, says {data['by']}"
         case Kind.CONFIRMATION_REQUESTED:
             return f"{step}: waits until people have done it (processpilot run confirm)"
         case Kind.STEP_CONFIRMED:
             said = "done" if data["done"] else "did not work"
-            return f"{step}: {said}, says {data['by']}"
+            return f"{step}: {said}, says {data['by']}{_comment(event)}"
         case Kind.STEP_SKIPPED:
             return f"{step}: left out by {data['by']}: {data['reason']}"
         case Kind.STEP_PROBED:
-            return f"{step}: happened before? {data['happened']}"
+            return f"{step}: {_seen(data['happened'])}"
     return f"{event.kind} {step} {data.get('by', '')}".rstrip()
+
+
+def _seen(happened: JsonValue) -> str:
+    """Return what was found of an attempt whose end nobody saw."""
+    if happened is None:
+        return "nobody can tell whether it had happened"
+    return "it had happened" if happened else "it had not happened"
+
+
+def _comment(event: Event) -> str:
+    said = event.data.get("comment")
+    return f": {said}" if said else ""
 
 
 def _ending(event: Event) -> str:
