@@ -77,9 +77,9 @@ class FileWriter:
         for entry, owner in folders:
             node = Directory.from_json(self._repository.read_blob(entry.node))
             for link in node.links:
-                (self.place(entry.path) / link.name).symlink_to(link.target)
+                self.place(self._within(entry, link.name)).symlink_to(link.target)
             for file in node.files:
-                path = f"{entry.path}/{file.name}" if entry.path else file.name
+                path = self._within(entry, file.name)
                 effective = _effective(file.owner or owner, owner)
                 target = TargetFile(self.place(path), file.size_bytes, file.mode, effective)
                 found = _File(target, file)
@@ -94,15 +94,25 @@ class FileWriter:
         _sync_folder(self.place("global"))
 
     def place(self, path: str) -> Path:
-        """Return where a path of the backup goes, following the tablespaces' new places."""
-        parts = path.split("/")
-        if parts[0] == "pg_tblspc" and len(parts) > 1 and parts[1].isdigit():
+        """Return where a path of the backup goes, following the tablespaces' new places.
+
+        IntegrityError for one that leads out of the cluster: whoever ruled the source when it was
+        backed up must not rule this machine.
+        """
+        parts = path.split("/") if path else []
+        if any(part in ("", ".", "..") for part in parts):
+            raise IntegrityError(f"the backup names a path outside the cluster: {path}")
+        if parts[:1] == ["pg_tblspc"] and len(parts) > 1 and parts[1].isdigit():
             moved = self._tablespaces.get(int(parts[1]))
             if moved is not None:
                 return moved.joinpath(*parts[2:])
-        if ".." in parts:
-            raise IntegrityError(f"the manifest names a path outside the cluster: {path}")
         return self._root / path
+
+    def _within(self, entry: DirectoryEntry, name: str) -> str:
+        """Return the path of a file or link of a folder, which must lie directly in it."""
+        if "/" in name:
+            raise IntegrityError(f"{entry.path or 'the data directory'} names a file {name}")
+        return f"{entry.path}/{name}" if entry.path else name
 
     def _owner(self, entry: DirectoryEntry) -> tuple[int, int]:
         """Return who owns a folder here.
