@@ -12,10 +12,15 @@ from typing import Any
 
 import pytest
 import yaml
+from drill_events import FACTS, StillClock
 from plan_text import PLAN
 
 from processpilot.clock import SystemClock
+from processpilot.drill.record import LEASE, Ending, Record
+from processpilot.drill.state import Phase
+from processpilot.journal.event import JsonValue
 from processpilot.journal.journal import Journal
+from processpilot.runbook.state import Verdict
 
 TABLE = {"id": "table", "title": "At the table", "kind": "tabletop", "every": "90d"}
 
@@ -124,3 +129,32 @@ def test_lessons_are_shown_and_written_when_asked(folder: Path) -> None:
     assert "nothing to change" in learned.stdout
     assert "measured fewer than 3 times" in learned.stdout
     assert (folder / "processpilot.yaml").read_text() == before
+
+
+def test_what_drills_took_changes_the_plan_when_asked(folder: Path) -> None:
+    """The difference is printed first; the plan then holds it, comment and all."""
+    restore = "      - {id: restore, title: R, action: restore, estimate: 30s}  # a guess\n"
+    path = folder / "processpilot.yaml"
+    steps = "      - {id: assess, title: Assess, action: assess}\n"
+    path.write_text(PLAN.replace(steps, steps + restore))
+    clock = StillClock()
+    begun: dict[str, JsonValue] = {
+        "drill": "restore",
+        "title": "Restore",
+        "kind": "restore",
+        "facts": FACTS.to_json(),
+    }
+    with closing(Journal.open(folder / ".processpilot" / "journal.sqlite", clock)) as journal:
+        for number in range(3):
+            record = Record(journal, journal.begin_epoch(LEASE), str(number))
+            record.begin(begun)
+            with record.phase(Phase.RESTORE):
+                clock.sleep(100)
+            record.finish(Ending(Verdict.PASSED))
+    shown = drill(folder, "learn")
+    assert "failure.restore: estimate 30s -> 2m" in shown.stdout
+    assert f"+{restore.replace('30s', '2m')}" in shown.stdout
+    assert restore in path.read_text()
+    assert document_of(drill(folder, "learn", "--apply", "--json"))["applied"] is True
+    assert restore.replace("30s", "2m") in path.read_text()
+    assert "nothing to change" in drill(folder, "learn").stdout
