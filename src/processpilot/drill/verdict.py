@@ -15,6 +15,8 @@ from processpilot.runbook.state import Verdict
 CLEANUP = "cleanup: "
 ISOLATION = "isolation: "
 UNPROVEN = "isolation unproven"
+# Heartbeats are a second apart, and one may be late: less than two of them is no loss.
+_UNSEEN_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,5 +77,5 @@ def _misses(walked: Walked) -> Iterator[str]:
         loss, at_most = walked.data_loss_bound_s, "at most "
     if loss is None:
         yield "the data loss was not measured"
-    elif loss > aim.rpo_s:
+    elif loss > max(aim.rpo_s, _UNSEEN_S):
         yield f"lost {at_most}{loss:.1f} s, the objective is {aim.rpo_s:g} s"

@@ -63,6 +63,15 @@ def test_objectives_that_were_missed_are_named_with_both_values() -> None:
     )
 
 
+def test_less_than_two_heartbeats_is_no_loss() -> None:
+    """They are a second apart, so an objective of 0 can be kept; a third one missing is a loss."""
+    aim = Objective("database", 60.0, 0.0)
+    found = {"recovery_time_s": 10.0, "data_loss_bound_s": 2.0}
+    assert judge(Walked(GOOD, aim, data_loss_window_s=1.9, **found))[0] is Verdict.PASSED
+    verdict, (reason,) = judge(Walked(GOOD, aim, data_loss_window_s=2.1, **found))
+    assert (verdict, reason) == (Verdict.MISSED, "lost 2.1 s, the objective is 0 s")
+
+
 def test_where_no_heartbeat_was_found_the_bound_counts() -> None:
     """A bound within the objective keeps it, one beyond misses it."""
     assert judge(walked(data_loss_window_s=None))[0] is Verdict.PASSED
