@@ -102,6 +102,7 @@ class _Watched:
         self._source = source
         self._terminal = Terminal(ordeal.folder / "terminal")
         self._taken = 0
+        self._judged = (-1, False)
 
     def end(self, words: tuple[str, ...]) -> Ended:
         """Let the controller go on until it ends, or reaches what none reached before."""
@@ -130,17 +131,17 @@ class _Watched:
                 inside = self._killed_inside(pid, event) if self._is_inside(event) else None
                 if inside is not None:
                     return inside
-            elif self._has_nothing_to_do() or time.monotonic() - moved_at > _SILENT_S:
+            elif self._has_nothing_to_do(len(written)) or time.monotonic() - moved_at > _SILENT_S:
                 self._terminal.take()
         return ended
 
-    def _has_nothing_to_do(self) -> bool:
+    def _has_nothing_to_do(self, written: int) -> bool:
         """Whether it only says what it waits for, and no event is to come."""
         ordeal = self._ordeal
-        if not ordeal.run_id:
-            return False
-        state = ordeal.state()
-        return state.is_finished or bool(waits_of(state))
+        if ordeal.run_id and self._judged[0] != written:
+            state = ordeal.state()
+            self._judged = (written, state.is_finished or bool(waits_of(state)))
+        return self._judged[1]
 
     def _place(self, event: Event) -> str | None:
         """Return the boundary's name when no controller was killed there yet."""
