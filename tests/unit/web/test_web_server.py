@@ -111,6 +111,16 @@ def test_those_who_send_nothing_block_nobody(tmp_path: Path) -> None:
             assert b"408" in _rest(connection).splitlines()[0]
 
 
+def test_a_body_that_is_announced_too_large_is_not_waited_for(tmp_path: Path) -> None:
+    """Refused by its length alone, before any of it came."""
+    head = (
+        f"POST /alerts HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {SECRET}\r\n"
+        "Content-Length: 10485760\r\n\r\n"
+    )
+    with web_site(tmp_path) as site, _sending(site, head.encode()) as connection:
+        assert connection.recv(100).startswith(b"HTTP/1.1 413 ")
+
+
 def test_there_are_only_so_many_connections(tmp_path: Path) -> None:
     """More are dropped at once, and when the others are gone everybody is answered again."""
     with web_site(tmp_path) as site:
