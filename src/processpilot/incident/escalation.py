@@ -68,7 +68,6 @@ def due_pages(incident: Incident, policy: Policy, now: datetime) -> tuple[PageDu
     return tuple(
         due
         for wave in live_waves(incident, policy)
-        if wave.begin_at <= now
         for person in wave.people
         if (due := _next(wave, person, known.get((wave.cause, wave.level, person.who), [])))
         is not None

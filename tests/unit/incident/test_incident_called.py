@@ -150,6 +150,10 @@ def test_late_vendors_wake_one_level_after_the_other() -> None:
         ("vendor-late c3", 3),
     ]
     assert len(due_pages(incident, found, BEGIN + timedelta(minutes=1))) == 4
+    for n in range(4):
+        answer = {"call": f"c{n}", "vendor": "host", "by": "ada"}
+        incident = then(incident, BEGIN + timedelta(seconds=9), Kind.VENDOR_ANSWERED, answer)
+    assert live_waves(incident, found) == ()
 
 
 def test_an_incident_that_is_over_wakes_nobody() -> None:
