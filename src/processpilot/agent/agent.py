@@ -190,6 +190,17 @@ class Agent:
         """What the log stream is doing."""
         return StreamState.STOPPED if self._protection is None else self._protection.status.state
 
+    def problems(self) -> tuple[str, ...]:
+        """Return what is wrong at this moment, from memory; may be asked from any thread."""
+        found = [] if self._trouble is None else [f"the agent cannot carry on: {self._trouble}"]
+        if self.stream_state is not StreamState.STREAMING:
+            found.append(f"the log is not streamed: {self.stream_state}")
+        health = {} if self._watch is None else self._watch.health
+        found += [f"probe {n} is failing" for n, s in health.items() if s.health is Health.FAILING]
+        if self._attendance is not None and self._attendance.trouble is not None:
+            found.append(f"people may not be told: {self._attendance.trouble}")
+        return tuple(found)
+
     @property
     def commits_wait(self) -> bool:
         """Whether commits wait for the receiver, which streams."""

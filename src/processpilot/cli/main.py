@@ -36,6 +36,7 @@ COMMANDS = (
     "oncall",
     "page",
     "evidence",
+    "web",
     "journal",
     "key",
     "as",

@@ -21,8 +21,8 @@ class Severity(StrEnum):
 class Web(Record):
     """The small server of `up`: links in messages, alerts, heartbeats.
 
-    `url` is how people and other programs reach it; `secret` signs links and lets other programs
-    in (as a bearer token or the last part of an address).
+    `url` is how people and other programs reach it; `secret` signs links, and programs get tokens
+    made from it (docs/inbound.md).
     """
 
     listen: str = Field(pattern=r"^[^:\s]+:\d{1,5}$")
