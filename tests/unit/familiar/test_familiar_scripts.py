@@ -69,12 +69,15 @@ def test_npm_runs_the_names_with_and_without_dashes(plan: Path, tmp_path: Path) 
 
 def test_a_strangers_file_is_never_overwritten_nor_removed(plan: Path, tmp_path: Path) -> None:
     """Whatever has one of the names and not our mark stops the installation before it begins."""
+    ours = tmp_path / "ours"
+    install(ours, plan)
     for number, make in enumerate(
         (
             lambda path: path.write_text("#!/bin/sh\n# mine\n"),
             lambda path: path.write_bytes(b"\xff\xfe"),
             lambda path: path.symlink_to(plan),
             lambda path: path.symlink_to("/nowhere"),
+            lambda path: path.symlink_to(ours / "restore.sh"),
             lambda path: path.mkdir(),
         )
     ):
