@@ -19,16 +19,18 @@ from drill_site import (
     walked,
 )
 from message_receivers import mail_receiver
-from protected_site import SUPERUSER, Site, SiteMaker
+from protected_site import SUPERUSER, Site, SiteMaker, wait_until
 from site_acts import streaming, wait_stored
 
 from processpilot.demo.application.database import Database
 from processpilot.demo.application.migrate import migrate
+from processpilot.drill.history import history
 from processpilot.drill.state import Phase
 from processpilot.repository.expire import plan_expiry
 from processpilot.repository.proofs import ProofKind, read_proofs
 from processpilot.repository.retention import RetentionPolicy
 from processpilot.runbook.state import Verdict
+from processpilot.wiring.drilling import scheduled_drills
 
 pytestmark = needs_namespaces
 
@@ -233,3 +235,19 @@ def test_a_missed_objective_is_missed(site: Site) -> None:
     (reason,) = done.reasons
     assert reason.endswith("the objective is 0.001 s")
     assert done.findings[0].startswith("opened with this machine's own key")
+
+
+def test_a_drill_that_is_due_is_walked_by_a_process_of_its_own(site: Site) -> None:
+    """What the agent calls begins it at once and goes on; the schedule is named as its trigger."""
+    change_plan(site, drills=[a_drill(id="often", kind="restore", every="1ms")])
+    with streaming(site) as agent, closing(site.wired()) as wired:
+        site.back_up()
+        wait_stored(site, agent)
+        drills = scheduled_drills(wired)
+        assert drills.tick() == "often"
+        assert drills.under_way
+        wait_until(lambda: not drills.under_way, "the drill's verdict", limit_s=120)
+        (done,) = history(wired.journal)
+    assert (done.verdict, done.reasons) == (Verdict.PASSED, ()), done.reasons
+    assert (done.details["trigger"], done.details["by"]) == ("schedule", "the schedule")
+    assert traces(done.rehearsal_id) == []
