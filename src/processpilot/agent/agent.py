@@ -17,13 +17,11 @@ from typing import Self
 
 from processpilot.agent.attendance import Attendance
 from processpilot.agent.backups import backup_is_due, expire, plan_expiry_now, take_backup
+from processpilot.agent.conclusion import BY_AGENT, conclude_run, why_void
 from processpilot.backup.protection import Protection, StreamState
 from processpilot.checks.hysteresis import Health
 from processpilot.checks.symptoms import Match
 from processpilot.errors import LockedError, ProcessPilotError
-from processpilot.evidence.report import build_report
-from processpilot.evidence.store import store_report
-from processpilot.evidence.versions import versions
 from processpilot.incident.begin import find_scenario, request_run
 from processpilot.incident.duty import LinkFor, no_link
 from processpilot.incident.record import (
@@ -32,32 +30,24 @@ from processpilot.incident.record import (
     declare,
     held_back,
     open_incident,
-    read_incident,
-    resolve,
 )
 from processpilot.incident.watch import Watch
 from processpilot.journal.event import Event, JsonValue
 from processpilot.journal.lease import Lease, acquire_lease, holder
 from processpilot.leftovers import remove_leftovers
-from processpilot.plan.act import ActionName
 from processpilot.postgres.lsn import Lsn
 from processpilot.progress import silent
-from processpilot.recovery.look import StillAnswersError
-from processpilot.recovery.rebuild import discard_copy
-from processpilot.recovery.takeover import StaleCopyError
 from processpilot.runbook.history import open_runs, read_run
 from processpilot.runbook.people import Person, abort
 from processpilot.runbook.runner import Observer, Runner, begin_run
-from processpilot.runbook.state import RunState, Verdict
-from processpilot.runbook.step import StepOutcome, StepState
-from processpilot.wiring.dossiers import make_run_evidence
+from processpilot.runbook.state import RunState
+from processpilot.runbook.step import StepOutcome
 from processpilot.wiring.running import pinned, runner_of
 from processpilot.wiring.wired import Wired
 
 CONTROLLER = "controller"
 STREAM = "stream"
 STATUS_FILE = "agent.json"
-BY_AGENT = "the agent"
 _LOOP_S = 0.25
 _STATUS_S = 0.25
 _SCHEDULE_S = 5.0
@@ -226,11 +216,12 @@ class Agent:
         assert self._lease is not None and self._protection is not None
         runner = self._runner_of(run_id)
         state = runner.advance(run_id, self._lease, self._stopping.is_set)
-        if (reason := self._why_void(state)) is not None:
+        if (reason := why_void(state, self._watch)) is not None:
             abort(Person(wired.journal, run_id, BY_AGENT), reason=reason)
             state = runner.advance(run_id, self._lease, self._stopping.is_set)
         if state.is_finished:
-            self._conclude(state)
+            self._runner = None
+            conclude_run(wired, state)
             self._protection.resume()
         return state
 
@@ -241,60 +232,6 @@ class Agent:
             wired = pinned(self._wired, read_run(self._wired.journal, run_id))
             self._runner = run_id, runner_of(wired, self._protection, self._observer)
         return self._runner[1]
-
-    def _why_void(self, state: RunState) -> str | None:
-        """Return why a run that has not taken over yet must not do so any more, or None.
-
-        A new incident begins a new run, with the log written meanwhile, if the database fails
-        again.
-        """
-        step = state.current
-        if state.is_finished or step is None or state.aborted_by is not None:
-            return None
-        if _has_taken_over(state):
-            return self._why_again(state, step)
-        error = step.error
-        if error is not None and state.trigger == BY_AGENT:
-            if error.code == StillAnswersError.code:
-                return "the database answers again"
-            if error.code == StaleCopyError.code:
-                return "the old server went on after the copy was made"
-        rebuilds = any(s.spec.action == ActionName.ASSESS for s in state.steps)
-        if rebuilds and self._watch is not None and self._watch.is_well_again(state.scenario):
-            return "the database answers again"
-        return None
-
-    def _why_again(self, state: RunState, step: StepState) -> str | None:
-        """Return why a run that has taken over is given up for a new one, or None."""
-        if self._watch is None or step.outcome is not StepOutcome.FAILED:
-            return None
-        started = state.result_of(ActionName.START_DATABASE) is not None
-        if started and self._watch.is_failing(state.scenario):
-            return "the recovered database failed again"
-        return None
-
-    def _conclude(self, state: RunState) -> None:
-        """Store the evidence and resolve the incident; doing so again changes nothing."""
-        wired = self._wired
-        if state.verdict is Verdict.ABORTED and not _has_taken_over(state):
-            data_dir = wired.loaded.plan.database.data_dir
-            if data_dir is not None:
-                discard_copy(wired.loaded.resolve(data_dir), state)
-        server = None
-        try:
-            server = wired.facts().server_version
-        except ProcessPilotError:
-            server = None
-        store_report(build_report(state, versions(server)), wired.reports_dir(state.run_id))
-        make_run_evidence(wired, state.run_id)
-        self._runner = None
-        incident = state.details.get("incident")
-        if incident is not None:
-            found = read_incident(wired.journal, str(incident))
-            if found.is_open:
-                by = state.aborted_by
-                stopped_by = None if by == BY_AGENT else by
-                resolve(wired.journal, found, str(state.verdict), stopped_by=stopped_by)
 
     def _on_match(self, match: Match) -> None:
         """Declare an incident, unless one is open or a run is under way."""
@@ -325,7 +262,7 @@ class Agent:
         if incident.run_id is not None:
             state = read_run(wired.journal, incident.run_id)
             if state.is_finished:
-                self._conclude(state)
+                conclude_run(wired, state)
             return
         assert incident.scenario is not None
         scenario = find_scenario(wired.loaded.plan, incident.scenario)
@@ -398,9 +335,3 @@ def _controller(wired: Wired) -> Iterator[Lease]:
         )
     with acquire_lease(wired.journal, CONTROLLER, wired.locks) as lease:
         yield lease
-
-
-def _has_taken_over(state: RunState) -> bool:
-    """Whether the recovered cluster has begun to take the old one's place."""
-    swaps = [step for step in state.steps if step.spec.action == ActionName.SWAP]
-    return any(step.attempt > 0 for step in swaps)

@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from processpilot.dossier.page import render_pack
 from processpilot.dossier.signing import Signed, sign_folder
+from processpilot.errors import UnavailableError
 from processpilot.journal.event import JsonValue, canonical
 
 JSON_FILE = "evidence.json"
@@ -26,12 +27,22 @@ class StoredPack:
 
 
 def store_pack(pack: Mapping[str, JsonValue], folder: Path, key: Ed25519PrivateKey) -> StoredPack:
-    """Write a pack into `folder` and sign it; the signature comes last, so a torn pack has none."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    """Write a pack into `folder` and sign it; the signature comes last, so a torn pack has none.
+
+    UnavailableError when the disk does not take it.
+    """
     text = canonical(pack)
-    _replace(folder / JSON_FILE, text)
-    _replace(folder / HTML_FILE, render_pack(pack, text).encode())
-    return StoredPack(folder, sign_folder(folder, key))
+    page = render_pack(pack, text).encode()
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _replace(folder / JSON_FILE, text)
+        _replace(folder / HTML_FILE, page)
+        return StoredPack(folder, sign_folder(folder, key))
+    except OSError as error:
+        raise UnavailableError(
+            f"evidence cannot be written to {folder}: {error.strerror}",
+            hint="Make room, then run `processpilot evidence make ID`.",
+        ) from error
 
 
 def _replace(path: Path, data: bytes) -> None:

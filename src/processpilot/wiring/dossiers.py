@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from processpilot.dossier.drill_pack import DrillSources, pack_of_drill
@@ -24,11 +26,21 @@ from processpilot.wiring.running import pinned
 from processpilot.wiring.wired import SECRETS, Wired
 
 KEY_FILE = "evidence.key"
+EVIDENCE = "evidence"
 
 
 def signing_key(wired: Wired) -> Ed25519PrivateKey:
     """Return the key that signs this plan's evidence, made at first use."""
     return open_signing_key(wired.state_dir / SECRETS / KEY_FILE)
+
+
+def leave_evidence(wired: Wired, made: Callable[[], StoredPack], name: str) -> None:
+    """Have evidence written; what keeps it from being written is noted and keeps nothing else."""
+    try:
+        made()
+    except ProcessPilotError as error:
+        data = {"id": name, "why": error.message}
+        wired.journal.append(EVIDENCE, "evidence-not-written", data)
 
 
 def make_run_evidence(wired: Wired, run_id: str) -> StoredPack:

@@ -28,6 +28,7 @@ from processpilot.repository.keys import Identity
 from processpilot.repository.repository import Repository, open_repository
 from processpilot.runbook.history import open_runs
 from processpilot.steps.redact import Redactor
+from processpilot.wiring.dossiers import leave_evidence, make_drill_evidence
 from processpilot.wiring.drivers import store_for
 from processpilot.wiring.wired import Wired
 
@@ -100,7 +101,10 @@ def walk_drill(
         given_up,
     )
     with acquire_lease(wired.journal, LEASE, wired.locks) as lease:
-        return lead(ground, wired.journal, lease, request, opened.key)
+        walked = lead(ground, wired.journal, lease, request, opened.key)
+    name = walked.rehearsal_id
+    leave_evidence(wired, lambda: make_drill_evidence(wired, name), name)
+    return walked
 
 
 def outputs_dir(wired: Wired, rehearsal_id: str) -> Path:
