@@ -24,7 +24,7 @@ from site_acts import (
     waits_at_fence,
 )
 
-from processpilot.agent.agent import BY_AGENT
+from processpilot.agent.conclusion import BY_AGENT
 from processpilot.backup.protection import StreamState
 from processpilot.errors import GapError, RefusedError
 from processpilot.postgres.lsn import Lsn
