@@ -52,5 +52,7 @@ class Dispatch:
             work()
         except ProcessPilotError as error:
             self.trouble = error.message
+        except Exception as error:  # noqa: BLE001 - the edge of a thread: it must not go unnoticed
+            self.trouble = f"a delivery broke: {type(error).__name__}: {error}"
         else:
             self.trouble = None

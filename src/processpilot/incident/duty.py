@@ -120,6 +120,8 @@ class Duty:
         """Do whatever is due now to its end: fallback channels too, but not what is due later."""
         while self.tick():
             self.wait()
+            if self.trouble is not None:
+                return  # What cannot be done now is done by a later tick.
 
     def wait(self) -> None:
         """Return when the deliveries under way are done."""

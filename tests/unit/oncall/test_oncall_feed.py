@@ -34,6 +34,7 @@ class Source:
     port: int = 0
     status: int = 200
     body: bytes = CALENDAR.encode()
+    endless: bool = False
 
 
 @contextmanager
@@ -48,6 +49,8 @@ def served() -> Iterator[Source]:
             self.end_headers()
             try:
                 self.wfile.write(source.body)
+                while source.endless:
+                    self.wfile.write(b"x" * 65536)
             except OSError:
                 pass
 
@@ -135,3 +138,11 @@ def test_a_file_is_read_where_the_plan_says(tmp_path: Path) -> None:
     (tmp_path / "team.ics").unlink()
     kept = feeds.fetched()["cal"]
     assert person(kept) == "Ada" and "cannot read" in str(kept.warning)
+
+
+def test_a_source_without_end_is_left(tmp_path: Path) -> None:
+    """As soon as it is longer than any calendar may be."""
+    with served() as source:
+        source.endless = True
+        feeds = Feeds(plan_of(tmp_path, f"http://127.0.0.1:{source.port}/"), SetClock())
+        assert f"longer than {LIMIT_BYTES} bytes" in str(feeds.fetched()["cal"].warning)
