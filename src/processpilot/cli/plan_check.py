@@ -6,9 +6,10 @@ import re
 import shutil
 import sys
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict
+from datetime import datetime
 from itertools import groupby
 from typing import Annotated
 
@@ -24,6 +25,7 @@ from processpilot.cli.frame import (
     print_json,
 )
 from processpilot.clock import SystemClock
+from processpilot.drill.history import history
 from processpilot.feasibility.check import check_plan
 from processpilot.feasibility.codes import CODES
 from processpilot.feasibility.finding import Finding, Severity
@@ -51,7 +53,8 @@ def check(
     """Can the plan hold? Time, data loss, people, commands, against what is here."""
     with errors_told(as_json=as_json):
         loaded = load_plan(plan)
-        world = this_machine(SystemClock().now(), measured=_measured(loaded))
+        measured, drills = _remembered(loaded)
+        world = this_machine(SystemClock().now(), measured=measured, drills=drills)
         findings = check_plan(loaded, world)
     counts = {severity: sum(f.severity is severity for f in findings) for severity in Severity}
     feasible = not counts[Severity.ERROR] and not (strict and counts[Severity.WARNING])
@@ -73,13 +76,17 @@ def check(
         raise typer.Exit(NOT_WELL)
 
 
-def _measured(loaded: LoadedPlan) -> Durations:
-    """Return what earlier runs took; nothing where there were none. Makes no journal."""
+def _remembered(loaded: LoadedPlan) -> tuple[Durations, Mapping[str, datetime]]:
+    """Return what earlier runs took and when drills last ended; nothing where there is no journal.
+
+    None is made.
+    """
     path = loaded.state_dir / JOURNAL_FILE
     if not path.exists():
-        return {}
+        return {}, {}
     with closing(Journal.open(path, SystemClock())) as journal:
-        return measured_by_scenario(journal)
+        ended = {r.drill: r.finished_at for r in reversed(history(journal)) if r.finished_at}
+        return measured_by_scenario(journal), ended
 
 
 def report_lines(findings: Sequence[Finding], width: int) -> list[str]:

@@ -187,6 +187,9 @@ def every(text: str) -> float | None:
     return (find_duration(found[1]) or None) if found else None
 
 
+_WHOLE = re.compile(r"\b(?:complete|full|entire|whole|end.to.end)\b", re.IGNORECASE)
+
+
 def drill_node(
     section: Section, every_s: float | None, known: Known, taken: set[str]
 ) -> tuple[Fields, Sequence[Claim]]:
@@ -202,8 +205,11 @@ def drill_node(
         "id": unique(slug(title, "drill"), taken),
         "title": title,
         "every": duration_text(found or 90 * _DAY_S),
+        "kind": "complete",
         "steps": step_nodes(steps, set()),
     }
+    if not _WHOLE.search(title):
+        del values["kind"]
     if not steps:
         del values["steps"]
     return fields(values, understood("a drill", section.title.number), remarks), reading.unused

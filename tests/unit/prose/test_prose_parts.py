@@ -189,3 +189,12 @@ def test_a_single_disaster_is_a_scenario() -> None:
     (scenario,) = plan.scenarios
     assert [s.means for s in scenario.symptoms] == ["slow"]
     assert scenario.steps[0].title == "Resolution" or scenario.steps[0].title == "mend it"
+
+
+def test_a_drill_of_the_whole_system_is_one() -> None:
+    """Its title says so; any other restores and proves."""
+    plan = imported(
+        "## Testing\n\n### Monthly drills\n\n#### Drill 1: Restore\n\n- `./backup.sh --list`\n\n"
+        "#### Drill 2: Complete system recovery\n\n- `./verify.sh`\n"
+    ).loaded.plan
+    assert [d.kind for d in plan.drills] == ["restore", "complete"]
