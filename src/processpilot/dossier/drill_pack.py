@@ -10,6 +10,7 @@ from processpilot.checks.result import CheckResult, Outcome
 from processpilot.dossier.finding import RunFinding
 from processpilot.dossier.pack import SCHEMA_VERSION, events_named, to_plain
 from processpilot.drill.state import Phase, Rehearsal
+from processpilot.drill.verdict import keeps
 from processpilot.journal.event import Event, JsonValue
 from processpilot.plan.model import Plan
 from processpilot.runbook.state import Verdict
@@ -29,6 +30,7 @@ class DrillSources:
 def pack_of_drill(sources: DrillSources) -> dict[str, JsonValue]:
     """Return a drill's evidence as plain JSON values."""
     drill = sources.rehearsal
+    resolved = drill.result_of(Phase.RESOLVE)
     document: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
         "kind": "drill",
@@ -44,8 +46,8 @@ def pack_of_drill(sources: DrillSources) -> dict[str, JsonValue]:
         "participants": list(_participants(sources)),
         "steps": [],
         "checks": [_check(check) for check in drill.checks],
-        "backup": drill.result_of(Phase.RESOLVE).get("backup"),
-        "target": drill.result_of(Phase.RESOLVE).get("target"),
+        "backup": None if "backup" not in resolved else {"id": resolved["backup"]},
+        "target": _target(drill),
         "recovery_time_s": drill.recovery_time_s,
         "phases": [
             {
@@ -98,10 +100,25 @@ def _scope(sources: DrillSources) -> dict[str, Any]:
                 "rto_s": rto_s,
                 "rpo_s": rpo_s,
                 "rto_met": _kept(drill.recovery_time_s, rto_s),
-                "rpo_met": _kept(loss_s, rpo_s),
+                "rpo_met": None if loss_s is None or rpo_s is None else keeps(loss_s, rpo_s),
                 "watched": True,
             }
         ],
+    }
+
+
+def _target(drill: Rehearsal) -> dict[str, Any] | None:
+    """Return the moment that was recovered to, None before that was known."""
+    resolved = drill.result_of(Phase.RESOLVE)
+    if "moment" not in resolved:
+        return None
+    replayed = drill.result_of(Phase.REPLAY)
+    return {
+        "kind": "time" if resolved["moment"] else "latest",
+        "value": resolved["moment"],
+        "timeline": resolved.get("timeline"),
+        "planned_lsn": replayed.get("planned_lsn"),
+        "reached_lsn": replayed.get("reached_lsn"),
     }
 
 

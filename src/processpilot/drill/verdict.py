@@ -52,6 +52,11 @@ def judge(walked: Walked) -> tuple[Verdict, tuple[str, ...]]:
     return (Verdict.MISSED, missed) if missed else (Verdict.PASSED, ())
 
 
+def keeps(loss_s: float, rpo_s: float) -> bool:
+    """Whether a loss, as far as heartbeats can tell, is within the objective."""
+    return loss_s <= max(rpo_s, _UNSEEN_S)
+
+
 def _failures(walked: Walked) -> Iterator[str]:
     for check in walked.checks:
         if check.outcome is Outcome.FAILED:
@@ -77,5 +82,5 @@ def _misses(walked: Walked) -> Iterator[str]:
         loss, at_most = walked.data_loss_bound_s, "at most "
     if loss is None:
         yield "the data loss was not measured"
-    elif loss > max(aim.rpo_s, _UNSEEN_S):
+    elif not keeps(loss, aim.rpo_s):
         yield f"lost {at_most}{loss:.1f} s, the objective is {aim.rpo_s:g} s"
