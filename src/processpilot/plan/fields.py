@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from typing import Annotated
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from croniter import croniter
 from psycopg import ProgrammingError
@@ -82,6 +83,14 @@ def _check_identifier(text: str) -> str:
     return text
 
 
+def _check_zone(text: str) -> str:
+    try:
+        ZoneInfo(text)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError(f'"{text}" is not a time zone such as UTC or Europe/Berlin') from None
+    return text
+
+
 def _check_slot(text: str) -> str:
     if not re.fullmatch(r"[a-z0-9_]{1,63}", text):
         raise ValueError(f'"{text}" is not a slot name: lower-case letters, digits, underscores')
@@ -99,4 +108,5 @@ Schedule = Annotated[str, AfterValidator(_check_schedule)]
 Dsn = Annotated[str, AfterValidator(_check_dsn)]
 SecretReference = Annotated[str, AfterValidator(_check_secret)]
 RepositoryId = Annotated[str, StringConstraints(pattern="^[0-9a-f]{32}$")]
+TimeZone = Annotated[str, AfterValidator(_check_zone)]
 SlotName = Annotated[str, AfterValidator(_check_slot)]

@@ -68,6 +68,10 @@ def _people(plan: Plan) -> Iterator[str]:
             wanted.append((f"{place}.channels[{m}]", channel, channels, "channel"))
     for m, channel in enumerate(plan.updates.channels):
         wanted.append((f"updates.channels[{m}]", channel, channels, "channel"))
+    people = {p.name for p in plan.team.people}
+    for n, rotation in enumerate(plan.team.rotations):
+        for m, name in enumerate(getattr(rotation, "people", ())):
+            wanted.append((f"team.rotations[{n}].people[{m}]", name, people, "person"))
     wanted.append(("updates.approval", plan.updates.approval, roles, "role"))
     answered = [(f"alerts[{n}]", a.scenario) for n, a in enumerate(plan.alerts)]
     answered += [(f"heartbeats[{n}]", h.scenario) for n, h in enumerate(plan.heartbeats)]

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from processpilot.plan.fields import Duration, Identifier, Record
+from processpilot.plan.fields import Duration, Identifier, Record, TimeZone
 
 
 class Contact(Record):
@@ -42,7 +42,7 @@ class WeeklyRotation(Record):
     begin: date
     weekday: int = Field(0, ge=0, le=6)
     at: str = Field("09:00", pattern=r"^([01]\d|2[0-3]):[0-5]\d$")
-    timezone: str = "UTC"
+    timezone: TimeZone = "UTC"
 
 
 class CalendarRotation(Record):
@@ -55,7 +55,7 @@ class CalendarRotation(Record):
     id: Identifier
     title: str = ""
     source: str = Field(min_length=1)
-    timezone: str = "UTC"
+    timezone: TimeZone = "UTC"
 
 
 Rotation = Annotated[WeeklyRotation | CalendarRotation, Field(discriminator="kind")]

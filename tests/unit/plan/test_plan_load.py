@@ -295,3 +295,15 @@ def test_on_and_off_are_words() -> None:
     step = plan.scenarios[0].steps[0]
     assert isinstance(step, MaintenanceStep)
     assert step.mode == "on"
+
+
+def test_a_rotation_names_people_and_a_zone_that_there_are() -> None:
+    """Nobody who is not in the team has a turn, and turns change at a time that exists."""
+    team = (
+        "team:\n  people:\n    - {name: Ada}\n  rotations:\n    - {kind: weekly, id: w, people: "
+        "[Ada, Bo], begin: 2026-01-05, timezone: Mars/Base}\n"
+    )
+    problems = problems_of(plan_with("team:\n", team))
+    assert ["Mars/Base" in problem.message for problem in problems] == [True]
+    problems = problems_of(plan_with("team:\n", team.replace("Mars/Base", "Europe/Berlin")))
+    assert [problem.place for problem in problems] == ["team.rotations[0].people[1]"]
