@@ -50,10 +50,13 @@ def _database() -> Iterator[Edit]:
         "        action: command\n        argv: [rm, /srv/kestrel/maintenance.on]\n"
         "        approval: incident-commander\n        origin: wiki.md:63\n"
     )
-    yield Edit("it goes down before the page is looked at", down + command, "")
-    smoke = "      - id: run-the-smoke-tests-smoke-test-sh-env-production\n"
+    yield Edit("a page that is closed looks like one that is down", down + command, "")
     off = '        action: maintenance\n        mode: "off"\n        origin: wiki.md:63\n'
-    yield Edit("which is here", smoke, f"{down}{off}{smoke}")
+    start = (
+        "      # inferred: what works again after it\n"
+        "      - id: start-the-application\n        title: Start the application\n"
+    )
+    yield Edit("so it opens before anybody looks", start, f"{down}{off}{start}")
 
 
 def _application(facts: Facts) -> Iterator[Edit]:

@@ -29,6 +29,7 @@ from processpilot.runbook.state import Kind, RunState, stream_of
 
 _INSIDE_S = 0.6
 _SILENT_S = 60.0
+_RETRIES = 3
 _STUCK_S = 180.0
 _BY_PEOPLE = frozenset(
     {Kind.RUN_BEGUN, Kind.APPROVAL_GIVEN, Kind.STEP_CONFIRMED, Kind.RETRY_REQUESTED}
@@ -84,6 +85,7 @@ class Ordeal:
             Need.CONTINUATION: ("continue",),
         }[wait.need]
         step = () if wait.step_id is None else ("--step", wait.step_id)
+        assert self.acts.count(f"retry {wait.step_id}") < _RETRIES, wait.text
         done = self.pilot.run("run", *act, self.run_id, *step, "--as", "on duty")
         assert done.status == 0, done.said
         self.acts.append(f"{act[0]} {wait.step_id}")
