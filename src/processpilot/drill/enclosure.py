@@ -239,11 +239,29 @@ def _gone(keeper: subprocess.Popen[str]) -> UnavailableError:
 def machine_sockets() -> tuple[Path, ...]:
     """Return the sockets of this machine's programs that have a name in the file system (proc(5)).
 
-    A mount that is read only keeps nobody from connecting to them.
+    A mount that is read only keeps nobody from connecting to them. Of one that was bound by a
+    relative name the kernel knows only that; it is looked for where programs are.
     """
     lines = Path("/proc/net/unix").read_text(errors="surrogateescape").splitlines()[1:]
     names = {line.split(maxsplit=7)[7] for line in lines if len(line.split(maxsplit=7)) == 8}
-    return tuple(sorted(Path(name) for name in names if name.startswith("/")))
+    found = {Path(name) for name in names if name.startswith("/")}
+    relative = [name for name in names if not name.startswith(("/", "@"))]
+    for folder in _working_folders() if relative else ():
+        for name in relative:
+            with suppress(OSError):
+                if (folder / name).is_socket():
+                    found.add(folder / name)
+    return tuple(sorted(found))
+
+
+def _working_folders() -> set[Path]:
+    """Return where the machine's programs are, as far as we may see it."""
+    folders = set()
+    for entry in os.scandir("/proc"):
+        if entry.name.isdigit():
+            with suppress(OSError):
+                folders.add(Path(f"/proc/{entry.name}/cwd").readlink())
+    return folders
 
 
 def processes_in(namespace: str) -> Sequence[int]:

@@ -99,6 +99,49 @@ def test_no_socket_of_a_program_of_the_machine_answers(folder: Path) -> None:
             assert "refused" in shell(inside, folder, f'{sys.executable} -c "{program}"')[1]
 
 
+def test_a_socket_that_was_named_from_its_own_folder_does_not_answer_either(folder: Path) -> None:
+    """The kernel then knows half of its name; the other half is where its program is."""
+    program = """
+import socket
+with socket.socket(socket.AF_UNIX) as listener:
+    listener.bind("app.sock")
+    listener.listen()
+    print("listening", flush=True)
+    input()
+"""
+    with subprocess.Popen(
+        [sys.executable, "-c", program],
+        cwd=folder / "plan",
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as process:
+        assert process.stdout is not None and process.stdout.readline() == b"listening\n"
+        path = folder / "plan" / "app.sock"
+        connect = f"import socket; socket.socket(socket.AF_UNIX).connect('{path}')"
+        subprocess.run([sys.executable, "-c", connect], check=True)
+        with enclosed(view(folder)) as inside:
+            assert "refused" in shell(inside, folder, f'{sys.executable} -c "{connect}"')[1]
+        process.communicate(b"\n")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root enters every folder")
+def test_a_socket_in_a_folder_that_nobody_may_enter_keeps_no_drill_from_isolation(
+    folder: Path,
+) -> None:
+    """It cannot be covered, and need not be: nothing inside may enter there either."""
+    closed = folder / "plan" / "closed"
+    closed.mkdir()
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(closed / "agent.sock"))
+        listener.listen()
+        closed.chmod(0)
+        try:
+            with enclosed(view(folder)) as inside:
+                assert succeeds(inside, folder, "true")
+        finally:
+            closed.chmod(0o700)
+
+
 def test_of_the_devices_only_those_that_hold_nothing_are_there(folder: Path) -> None:
     """No disk and no memory can be written around the file system; shared memory is its own."""
     with enclosed(view(folder)) as inside:
@@ -176,4 +219,25 @@ with enclosed(View((folder / "own",), (), (), folder / "own" / "s", 600.0)) as i
     process.kill()
     process.wait()
     process.stdout.close()
+    wait_until(lambda: processes_in(namespace) == [], "the end of the namespaces")
+
+
+def test_everything_ends_with_its_maker_also_while_a_program_is_waited_for(folder: Path) -> None:
+    """A long program does not keep its namespaces alive until its own time limit."""
+    maker = f"""
+from pathlib import Path
+from processpilot.drill.enclosure import Program, View, enclosed
+folder = Path({str(folder)!r})
+with enclosed(View((folder / "own",), (), (), folder / "own" / "s", 600.0)) as inside:
+    print(inside.namespace, flush=True)
+    argv = ("/bin/sleep", "600")
+    inside.run(Program(argv, {{}}, Path("/"), folder / "own" / "out", 600.0))
+"""
+    with subprocess.Popen(
+        [sys.executable, "-c", maker], stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True
+    ) as process:
+        assert process.stdout is not None
+        namespace = process.stdout.readline().strip()
+        wait_until(lambda: len(processes_in(namespace)) == 3, "the program")
+        process.kill()
     wait_until(lambda: processes_in(namespace) == [], "the end of the namespaces")
