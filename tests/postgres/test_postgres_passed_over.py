@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import os
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from protected_site import Site
 from site_acts import LATEST, restore
 
-from processpilot.errors import IntegrityError, RefusedError
+from processpilot.errors import GapError, IntegrityError, NotFoundError, RefusedError
+from processpilot.postgres.history import Switch, TimelineHistory
+from processpilot.postgres.lsn import Lsn
+from processpilot.repository.wal import WalArchive
 from processpilot.restore.plan import RestoreRequest, plan_restore
 from processpilot.restore.target import RecoveryTarget, TargetKind
 
@@ -67,3 +71,39 @@ def test_tablespaces_need_folders_of_their_own(site: Site, tmp_path: Path) -> No
             request = RestoreRequest(LATEST, target, tablespaces=spaces, bin_dirs=wired.bin_dirs)
             with pytest.raises(RefusedError, match="is taken"):
                 plan_restore(wired.repository, request)
+
+
+def test_a_plan_refuses_before_anything_is_written(site: Site, tmp_path: Path) -> None:
+    """Each thing that stands in the way is named: the folder, the timeline, the log, the backup."""
+    with closing(site.wired()) as wired:
+        there = RestoreRequest(LATEST, tmp_path / "out", bin_dirs=wired.bin_dirs)
+        with pytest.raises(NotFoundError, match="no backup in"):
+            plan_restore(wired.repository, there)
+    manifest = site.back_up()
+    (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "kept-companions").mkdir()
+    with closing(site.wired()) as wired:
+        for folder, why in (
+            (Path("relative"), "not an absolute path"),
+            (tmp_path / "link", "is not a folder"),
+            (tmp_path / "kept", "exists"),
+        ):
+            with pytest.raises(RefusedError, match=why):
+                plan_restore(wired.repository, replace(there, folder=folder))
+        with pytest.raises(GapError, match="history"):
+            plan_restore(
+                wired.repository,
+                replace(there, target=RecoveryTarget(TargetKind.LATEST, timeline=7)),
+            )
+        archive = WalArchive(wired.repository, manifest.cluster.wal_segment_bytes)
+        left = Switch(1, Lsn(manifest.start_lsn - 8), "left before the backup")
+        archive.put_history(TimelineHistory(2, (left,)))
+        with pytest.raises(NotFoundError, match="no backup leads to timeline 2"):
+            plan_restore(wired.repository, there)
+        on_its_own = replace(there, target=RecoveryTarget(TargetKind.LATEST, timeline=1))
+        plan_restore(wired.repository, on_its_own)
+        for info in list(wired.repository.store.list("")):
+            if info.name.startswith(("wal/", "tails/")):
+                wired.repository.store.delete(info.name)
+        with pytest.raises(GapError, match="its stop is"):
+            plan_restore(wired.repository, on_its_own)
