@@ -44,7 +44,7 @@ def ask_http(request: HttpRequest, timeout_s: float, base: Path) -> str | None:
             text = _text_until(answer, deadline)
     except httpx.TimeoutException:
         return f"no answer within {timeout_s:g} s"
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
+    except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
         return _one_line(str(error) or type(error).__name__)
     if answer.status_code != request.status:
         return f"status {answer.status_code}, expected {request.status}"
@@ -62,7 +62,15 @@ def _text_until(answer: httpx.Response, deadline: float) -> str:
             break
         if time.monotonic() > deadline:
             raise httpx.ReadTimeout("the answer trickles", request=answer.request)
-    return body.decode(answer.encoding or "utf-8", errors="replace")
+    return decoded(bytes(body), answer.encoding)
+
+
+def decoded(body: bytes, encoding: str | None) -> str:
+    """Return a body as text; what an answer names may be no encoding of text at all."""
+    try:
+        return body.decode(encoding or "utf-8", errors="replace")
+    except (LookupError, UnicodeError):
+        return body.decode(errors="replace")
 
 
 def _resolved(body: Mapping[str, str], base: Path) -> dict[str, str]:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import httpx
 
+from processpilot.checks.ask import decoded
 from processpilot.errors import UnavailableError
 from processpilot.journal.event import JsonValue
 from processpilot.plan.act import HttpAct, act_from_json
@@ -49,7 +50,7 @@ class SendRequest:
         begun_s = time.monotonic()
         try:
             status, text = _answer(act, body)
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
             raise _unavailable(act, error, redactor) from None
         shown = redactor.text(text).encode()[:SHOWN_BYTES].decode(errors="ignore")
         result: dict[str, JsonValue] = {
@@ -104,7 +105,7 @@ def _answer(act: HttpAct, body: dict[str, str] | None) -> tuple[int, str]:
                 break
             if time.monotonic() > deadline:
                 raise httpx.ReadTimeout("the answer trickles", request=answer.request)
-    return answer.status_code, read.decode(answer.encoding or "utf-8", errors="replace")
+    return answer.status_code, decoded(bytes(read), answer.encoding)
 
 
 def _unavailable(act: HttpAct, error: Exception, redactor: Redactor) -> UnavailableError:

@@ -74,6 +74,20 @@ def test_another_status_is_told_with_both_numbers(status: int) -> None:
     assert ask(answering(answer(status))) == f"status {status}, expected 200"
 
 
+@pytest.mark.parametrize("charset", ["hex", "rot13", "idna", "undefined", "nonsense"])
+def test_an_encoding_that_is_none_of_text_is_no_reason_not_to_answer(charset: str) -> None:
+    """A broken server names anything; its status is what counts, and its words as far as read."""
+    header = f"Content-Type: text/html; charset={charset}"
+    assert ask(answering(answer(502, b"gone", header))) == "status 502, expected 200"
+    assert ask(answering(answer(200, b"fine", header)), contains="fine") is None
+
+
+@pytest.mark.parametrize("host", ["a..b", "xn--", "a" * 300])
+def test_a_host_that_can_be_none_fails(host: str) -> None:
+    """It is told like an address that does not answer."""
+    assert ask_http(HttpRequest(url=f"http://{host}/"), LIMIT_S, HERE)
+
+
 def test_redirects_are_not_followed() -> None:
     """A page that only leads to a login page is not healthy; expecting it is possible."""
     asked = []

@@ -52,6 +52,26 @@ def test_the_answer_expected_passes(tmp_path: Path) -> None:
     assert result["duration_s"] >= 0
 
 
+def test_an_encoding_that_is_none_of_text_fails_no_step(tmp_path: Path) -> None:
+    """What the answer's head says of its body may be anything."""
+
+    def serve(connection: socket.socket) -> None:
+        connection.recv(1 << 16)
+        connection.sendall(
+            b"HTTP/1.1 200 X\r\nContent-Type: text/plain; charset=hex\r\n"
+            b"Content-Length: 4\r\nConnection: close\r\n\r\nfine"
+        )
+
+    with endpoint(serve) as port:
+        assert send(tmp_path, settings(port, contains="fine"))["body"] == "fine"
+
+
+def test_a_host_that_can_be_none_is_told(tmp_path: Path) -> None:
+    """As one that does not answer."""
+    with pytest.raises(UnavailableError):
+        send(tmp_path, {"action": "http", "url": "http://a..b/"})
+
+
 @pytest.mark.parametrize(
     ("more", "why"),
     [
