@@ -20,6 +20,7 @@ from processpilot.runbook.state import Kind, RunState, can_follow, stream_of
 from processpilot.runbook.step import StepOutcome, StepSpec, StepState
 
 _TRIES = 8
+_APPROVAL = "approval"
 _TROUBLE = (StepOutcome.FAILED, StepOutcome.UNKNOWN)
 Entry = tuple[Kind, Mapping[str, JsonValue]]
 
@@ -106,7 +107,10 @@ def retry(person: Person, step_id: str | None) -> StepState:
 
 
 def skip(person: Person, step_id: str | None, *, reason: str) -> StepState:
-    """Leave the waiting or failed step out; return that step. The verdict then misses passed."""
+    """Leave the waiting or failed step out; return that step. The verdict then misses passed.
+
+    A step that is nothing but an approval is left out only by who might give it.
+    """
     _need_reason(reason)
     chosen: list[StepState] = []
 
@@ -118,6 +122,9 @@ def skip(person: Person, step_id: str | None, *, reason: str) -> StepState:
                 "on it",
                 hint=f"Retry it, or end the run: processpilot run abort {state.run_id}",
             )
+        if step.spec.action == _APPROVAL and step.spec.approval is not None:
+            # What follows would go on as if the role had agreed.
+            require_authority(person.team, state.roles, step.spec.approval, person.by)
         chosen[:] = [step]
         return Kind.STEP_SKIPPED, _on(step, person, None) | {"reason": reason}
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from threading import Barrier
 
 import pytest
-from run_bench import LIMIT_S, Bench, run_bench, step
+from run_bench import LIMIT_S, Bench, Doing, run_bench, step
 
 from processpilot.errors import LockedError, NotFoundError, RefusedError, UsageError
 from processpilot.plan.team import Person as Named
@@ -110,6 +110,23 @@ def test_only_who_fills_the_role_agrees_for_it(run_bench: Bench) -> None:
         people.refuse(on_team(run_bench, "bo"), None, None)
     people.approve(on_team(run_bench, "ada"), None, None)
     assert run_bench.advance().verdict is Verdict.PASSED
+
+
+def test_an_approval_is_not_got_round_by_leaving_it_out(run_bench: Bench) -> None:
+    """What comes after it would go on without the role's word; who fills the role may."""
+    run_bench.actions["approval"] = Doing(lambda context: None)
+    run_bench.begin(step("a", action="approval", approval="commander"), step("b", "a"))
+    run_bench.advance()
+    with pytest.raises(RefusedError, match="bo does not fill the role commander"):
+        people.skip(on_team(run_bench, "bo"), None, reason="no time")
+    people.refuse(on_team(run_bench, "ada"), None, None)
+    with pytest.raises(RefusedError):
+        people.skip(on_team(run_bench, "bo"), None, reason="no time")
+    with pytest.raises(RefusedError):
+        people.retry(on_team(run_bench, "bo"), None)
+    assert not run_bench.advance().is_finished and run_bench.done == []
+    people.skip(on_team(run_bench, "ada"), None, reason="agreed by telephone")
+    assert run_bench.advance().verdict is Verdict.MISSED
 
 
 def test_a_role_belongs_to_whom_it_was_handed_to(run_bench: Bench) -> None:
