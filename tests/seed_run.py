@@ -161,7 +161,10 @@ class _Watched:
             if self._ordeal.events(event.sequence):
                 return None
             time.sleep(0.002)
-        return self._kill(pid, f"inside {event.data['step']}")
+        ended = self._kill(pid, f"inside {event.data['step']}")
+        # It may have come to the next event, and no further, in the moment of its death.
+        self._ordeal.killed += map(boundary, self._ordeal.events(event.sequence))
+        return ended
 
     def _kill(self, pid: int, place: str) -> Ended:
         os.kill(pid, signal.SIGKILL)
