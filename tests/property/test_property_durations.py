@@ -12,7 +12,8 @@ from processpilot.plan.fields import parse_duration
 
 UNIT_S = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 UNITS = st.sampled_from(sorted(UNIT_S))
-COUNTS = st.integers(0, 10**9)
+# Ten years, which are the longest, are 3653 days.
+COUNTS = st.integers(0, 3653)
 
 
 def seconds(text: str) -> float:
@@ -30,7 +31,7 @@ def test_whole_counts_of_a_unit_read_as_its_seconds(count: int, unit: str) -> No
     assert seconds(f"  {count} {unit} ") == expected
 
 
-@given(st.decimals(0, 10**6, places=3), UNITS)
+@given(st.decimals(0, 3653, places=3), UNITS)
 def test_fractions_of_a_unit_read_as_its_seconds(count: object, unit: str) -> None:
     """Three decimals lose nothing that matters."""
     assert math.isclose(seconds(f"{count:f}{unit}"), float(str(count)) * UNIT_S[unit])
@@ -54,13 +55,14 @@ def test_units_convert(count: int) -> None:
 @given(st.text(max_size=12))
 @example("4hh")
 @example("-1s")
+@example("99999999d")
 @example("4h 30m")
 def test_any_text_is_a_duration_or_refused_as_none(text: str) -> None:
     """Nothing but ValueError comes of a text, and what is accepted is never negative."""
     try:
         assert seconds(text) >= 0
     except ValueError as error:
-        assert "is not a duration such as" in str(error)
+        assert "is not a duration such as" in str(error) or "is too long" in str(error)
         assert text.strip() != "0"
     else:
         assert text.strip() == "0" or text.strip().endswith(tuple(UNIT_S))

@@ -59,7 +59,7 @@ def expected_s(step: StepState, durations: Durations) -> float | None:
     """Return how long a step probably takes; None when nothing is known."""
     measured = durations.get(step.spec.id)
     if measured is not None:
-        return measured.median_s
+        return max(0.0, measured.median_s)  # The clock may have been set back meanwhile.
     return step.spec.timebox_s if step.spec.estimate_s is None else step.spec.estimate_s
 
 

@@ -38,6 +38,12 @@ def test_measured_counts_before_estimated_before_the_time_box() -> None:
     assert found.end_at - BEGIN == timedelta(minutes=5 + 2 + 3)
 
 
+def test_a_clock_that_was_set_back_makes_no_step_end_before_it_begins() -> None:
+    """A figure below zero, from a run in which the time of day jumped, counts as nothing."""
+    history = run(step("a", estimate_s=60.0), step("b", "a", estimate_s=60.0))
+    assert minutes(history, BEGIN, a=-3600.0) == 1
+
+
 def test_an_estimate_of_nothing_is_an_estimate() -> None:
     """Zero is not taken for unknown, and the time box does not stand in for it."""
     assert minutes(run(step("a", estimate_s=0.0, timebox_s=600.0)), BEGIN) == 0
