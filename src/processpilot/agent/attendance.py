@@ -69,8 +69,10 @@ class Attendance:
     def _tried(self, look: Callable[[], object]) -> None:
         try:
             look()
-        except (ProcessPilotError, OSError) as error:
-            self._trouble = error.message if isinstance(error, ProcessPilotError) else str(error)
+        except ProcessPilotError as error:
+            self._trouble = error.message
+        except Exception as error:  # noqa: BLE001 - the edge of a thread that must go on
+            self._trouble = f"{type(error).__name__}: {error}"
 
 
 def _report(wired: Wired, run_id: str) -> Report | None:

@@ -139,7 +139,9 @@ class Duty:
             return True  # Somebody else wrote first: the next tick decides anew.
         except ProcessPilotError as error:
             self._trouble = error.message
-            return False
+        except Exception as error:  # noqa: BLE001 - one incident's trouble must wake nobody less
+            self._trouble = f"the duty broke: {type(error).__name__}: {error}"
+        return False
 
     def _read(self) -> bool:
         """Read the incidents again if anything was written since."""

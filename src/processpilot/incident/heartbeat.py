@@ -53,7 +53,9 @@ def last_beats(state_dir: Path, plan: Plan) -> Mapping[str, datetime]:
     found: dict[str, datetime] = {}
     for one in plan.heartbeats:
         with suppress(OSError, ValueError):
-            found[one.id] = datetime.fromisoformat((state_dir / FOLDER / one.id).read_text())
+            at = datetime.fromisoformat((state_dir / FOLDER / one.id).read_text())
+            if at.tzinfo is not None:  # Ours says so; what somebody wrote by hand may not.
+                found[one.id] = at
     return found
 
 

@@ -19,7 +19,7 @@ from processpilot.incident import updates
 from processpilot.incident.begin import request_run
 from processpilot.incident.cadence import DraftDue
 from processpilot.incident.duty import Duty, DutyGround
-from processpilot.incident.heartbeat import receive_heartbeat
+from processpilot.incident.heartbeat import FOLDER, receive_heartbeat
 from processpilot.incident.people import acknowledge, assign, resolve_by_hand
 from processpilot.incident.record import Declaration, answer, declare, read_incident
 from processpilot.incident.state import Incident, Kind
@@ -395,6 +395,39 @@ def test_a_missed_heartbeat_opens_an_incident_once(tmp_path: Path, hook: HttpRec
         assert set(it.at(seconds=80).alerts.values()) == {"resolved"}
         assert set(it.at(seconds=200).alerts.values()) == {"firing"}
         assert set(it.at(seconds=201).alerts.values()) == {"firing"}
+
+
+def test_what_breaks_beside_an_incident_wakes_nobody_less(
+    tmp_path: Path, hook: HttpReceiver
+) -> None:
+    """Whatever it is: it is told, the pages go out, and the next look is made."""
+
+    def broken() -> str:
+        raise LookupError("no identifier")
+
+    extra = "heartbeats: [{id: nightly, every: 60s}]\n"
+    with night(tmp_path, extra) as it:
+        all_to(tmp_path, hook)
+        with closing(Duty(DutyGround(it.journal, it.loaded, it.clock, broken))) as duty:
+            it.declare()
+            it.clock.at = BEGIN + timedelta(minutes=10)
+            duty.tick()
+            duty.wait()
+            assert "LookupError: no identifier" in str(duty.trouble)
+        assert it.paged() == [("Ada", "ada-mail", True), ("Ben", "ben-hook", True)]
+
+
+def test_a_sign_of_life_written_by_hand_without_a_time_zone_is_none(
+    tmp_path: Path, hook: HttpReceiver
+) -> None:
+    """It cannot be compared with anything; the absence is noticed all the same."""
+    extra = "heartbeats: [{id: nightly, every: 60s, grace: 10s, severity: SEV-3}]\n"
+    with night(tmp_path, extra) as it:
+        all_to(tmp_path, hook)
+        it.incident_id = "made"
+        receive_heartbeat(it.loaded.state_dir, it.loaded.plan, it.clock, "nightly")
+        (it.loaded.state_dir / FOLDER / "nightly").write_text("2026-11-26T03:00:00")
+        assert it.at(seconds=71).source == "heartbeat"
 
 
 def test_a_slow_channel_keeps_nobody_waiting(tmp_path: Path) -> None:
