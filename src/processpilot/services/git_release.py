@@ -6,6 +6,8 @@ ignored files. Changes of tracked files are refused at the beginning, except tho
 and build left (`npm install` rewrites its lock file): they are known by a digest. What such steps
 have changed when another release is put in place is set aside with `git stash`, not thrown away.
 
+No hook of the repository runs: the steps that make a release ready are the plan's.
+
 The note of a change under way and that digest lie in the repository's own folder (`git rev-parse
 --git-path`), where no checkout and no `git clean` reaches them.
 """
@@ -29,6 +31,9 @@ DIGEST_NAME = "processpilot-release-changes"
 OUTPUT_BYTES = 64 << 20
 SHOWN_COUNT = 5
 
+# Programs of people's own that git would start: a recovery waits for none, and one that fails stops
+# a checkout that was made.
+_NOTHING_ELSE = ("-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false")
 _NOTICES = ("warning: ", "hint: ")
 # A stash is a commit and needs an author, which a server's account rarely has.
 _AUTHOR = ("-c", "user.name=ProcessPilot", "-c", "user.email=processpilot@localhost")
@@ -202,7 +207,7 @@ class GitTree:
                 hint="Correct `folder` of the component's release in the plan.",
             )
         return run_argv(
-            ("git", *arguments),
+            ("git", *_NOTHING_ELSE, *arguments),
             timeout_s=self._timeout_s,
             folder=self._folder,
             environment={"LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0", MARK: str(self._folder)},

@@ -56,6 +56,19 @@ def test_a_file_that_a_release_would_overwrite_stops_it(tmp_path: Path, name: st
     assert (site.version(), site.ran(), site.releases().unfinished()) == ("v2", [], None)
 
 
+@pytest.mark.parametrize("hook", ["post-checkout", "post-index-change", "reference-transaction"])
+def test_no_hook_of_the_repository_runs(site: GitSite, hook: str) -> None:
+    """One that fails would stop the way back after the checkout, one that hangs would delay it."""
+    path = site.folder / ".git" / "hooks" / hook
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(f"#!/bin/sh\necho ran >> '{site.folder}/.git/hook-ran'\nexit 1\n")
+    path.chmod(0o755)
+    site.git("config", "core.fsmonitor", str(path))
+    (site.folder / ".git" / "hook-ran").unlink(missing_ok=True)
+    assert site.releases().roll_back() == Change("v3", "v2")
+    assert not (site.folder / ".git" / "hook-ran").exists()
+
+
 def test_what_install_rewrites_does_not_block_the_way_forward(site: GitSite) -> None:
     """A tracked file changed by our own step is known again; a person's change on top is not."""
     rewrite = ["sh", "-c", "echo rewritten > VERSION"]
