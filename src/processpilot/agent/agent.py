@@ -42,7 +42,7 @@ from processpilot.runbook.people import Person, abort
 from processpilot.runbook.runner import Observer, Runner, begin_run
 from processpilot.runbook.state import RunState
 from processpilot.runbook.step import StepOutcome
-from processpilot.wiring.running import pinned, runner_of
+from processpilot.wiring.running import carrying, runner_of
 from processpilot.wiring.wired import Wired
 
 CONTROLLER = "controller"
@@ -229,7 +229,7 @@ class Agent:
         """Return what carries out that run, with the plan that it began with."""
         if self._runner is None or self._runner[0] != run_id:
             assert self._protection is not None
-            wired = pinned(self._wired, read_run(self._wired.journal, run_id))
+            wired = carrying(self._wired, read_run(self._wired.journal, run_id))
             self._runner = run_id, runner_of(wired, self._protection, self._observer)
         return self._runner[1]
 

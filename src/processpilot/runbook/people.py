@@ -190,10 +190,11 @@ def abort(person: Person, *, reason: str, undo: bool = False) -> RunState:
     """End the run after the steps that are running; return the state before.
 
     With `undo`, what steps of this run did and know how to undo is undone, the last one first.
+    Without it, such undoing is ended after the one that is under way.
     """
 
     def entry(state: RunState) -> Entry:
-        if state.aborted_by is not None:
+        if state.aborted_by is not None and (undo or not state.undoing):
             raise RefusedError(f"{state.aborted_by} has ended run {state.run_id}")
         return Kind.ABORT_REQUESTED, {"by": person.by, "reason": reason, "undo": undo}
 

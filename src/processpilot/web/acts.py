@@ -26,7 +26,7 @@ from processpilot.web.links import FORM_TTL_S, Link, Purpose
 from processpilot.web.matter import ACKNOWLEDGE, APPROVE, DONE, NOT_DONE, REFUSE, look
 from processpilot.web.render import page
 from processpilot.web.statuses import MALFORMED, RequestError, http_status
-from processpilot.wiring.running import pinned
+from processpilot.wiring.running import team_of
 from processpilot.wiring.wired import Wired
 
 LONGEST_COMMENT = 500
@@ -115,8 +115,7 @@ def _refuse_update(wired: Wired, link: Link, comment: str) -> None:
 
 def _person(wired: Wired, link: Link) -> Person:
     state = read_run(wired.journal, link.subject)
-    team = pinned(wired, state).loaded.plan.team
-    return Person(wired.journal, link.subject, link.who, team)
+    return Person(wired.journal, link.subject, link.who, team_of(wired, state))
 
 
 def _approve_step(wired: Wired, link: Link, comment: str) -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 from processpilot.checks.condition import Asker
+from processpilot.errors import RefusedError
 from processpilot.evidence.report import conclude
 from processpilot.incident.vendor_step import AskVendor
 from processpilot.plan.condition import condition_from_json
-from processpilot.plan.load import parse_plan
+from processpilot.plan.load import PlanError, parse_plan
+from processpilot.plan.team import Team
 from processpilot.recovery.actions import built_in_actions
 from processpilot.recovery.ground import Ground, Stream
 from processpilot.runbook.history import measured_durations
@@ -27,6 +29,32 @@ def pinned(wired: Wired, state: RunState) -> Wired:
         return wired
     loaded = parse_plan(str(state.details["plan"]), wired.loaded.path)
     return replace(wired, loaded=loaded)
+
+
+def team_of(wired: Wired, state: RunState) -> Team:
+    """Return who may agree in a run: by the plan it began with, else today's."""
+    try:
+        return pinned(wired, state).loaded.plan.team
+    except PlanError:
+        return wired.loaded.plan.team
+
+
+def carrying(wired: Wired, state: RunState) -> Wired:
+    """Return the plan that a run is carried on with: the one it began with.
+
+    One that only has to end needs none of it, so that a plan which can no longer be read, as after
+    an upgrade, keeps nobody from ending its run and beginning another. RefusedError otherwise.
+    """
+    try:
+        return pinned(wired, state)
+    except PlanError as error:
+        if state.aborted_by is not None and not state.undoing:
+            return wired
+        raise RefusedError(
+            f"the plan that run {state.run_id} began with cannot be read: {error.message}",
+            hint="Use the ProcessPilot that began it, or end it without undoing: "
+            f"processpilot run abort {state.run_id}",
+        ) from error
 
 
 def runner_of(wired: Wired, stream: Stream, observer: Observer) -> Runner:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import pytest
 from plan_text import PLAN, load, plan_with
 from run_bench import Bench, run_bench
 
+from processpilot.errors import RefusedError
 from processpilot.incident.begin import request_run
 from processpilot.runbook.history import read_run
 from processpilot.runbook.runner import begin_run
 from processpilot.runbook.state import RunState
-from processpilot.wiring.running import pinned
+from processpilot.wiring.running import carrying, pinned, team_of
 from processpilot.wiring.wired import Wired
 
 __all__ = ["run_bench"]
@@ -55,3 +59,19 @@ def test_an_unedited_plan_is_used_as_it_is_open(run_bench: Bench) -> None:
     """Nothing is opened a second time."""
     same = wired(run_bench, PLAN)
     assert pinned(same, begun(run_bench)) is same
+
+
+def test_a_plan_that_can_no_longer_be_read_keeps_nobody_from_ending_its_run(
+    run_bench: Bench,
+) -> None:
+    """As after an upgrade: it is not carried on by another plan, but it can be given up."""
+    state = begun(run_bench)
+    old = replace(state, plan_hash="0" * 64, details={**state.details, "plan": "version: 0\n"})
+    now = wired(run_bench, EDITED)
+    for stuck in (old, replace(old, aborted_by="ada", undoing=True)):
+        with pytest.raises(RefusedError, match="run r7 began with cannot be read") as caught:
+            carrying(now, stuck)
+        assert "processpilot run abort r7" in str(caught.value.hint)
+    assert carrying(now, replace(old, aborted_by="ada")) is now
+    assert team_of(now, old) == now.loaded.plan.team
+    assert team_of(now, state) == load(PLAN).plan.team

@@ -198,6 +198,20 @@ def test_an_abort_that_undoes_finds_out_about_steps_of_unknown_end(
     assert state.verdict is Verdict.ABORTED
 
 
+def test_undoing_that_does_not_get_on_is_ended_by_a_second_abort(run_bench: Bench) -> None:
+    """One word, not one for every step; whoever wants to undo once more is told who ended it."""
+    run_bench.actions = {"back": fails(9, run_bench)}
+    run_bench.begin(step("a", undo=BACK), step("b", "a", undo=BACK), step("c", "b", action=MANUAL))
+    run_bench.advance()
+    people.abort(run_bench.person("ada"), reason="enough", undo=True)
+    assert [w.need for w in waits_of(run_bench.advance())] == [Need.DECISION]
+    with pytest.raises(RefusedError, match="ada has ended run r1"):
+        people.abort(run_bench.person("bo"), reason="again", undo=True)
+    people.abort(run_bench.person("bo"), reason="by hand, later")
+    assert run_bench.advance().verdict is Verdict.ABORTED
+    assert run_bench.done == ["act a", "act b"]
+
+
 def test_the_order_of_undoing_is_that_of_the_log_and_not_of_the_clock() -> None:
     """A clock that was set back does not turn the order around."""
     specs = (
