@@ -106,7 +106,7 @@ def test_an_incident_from_the_first_word_to_the_last(site: Path, hook: HttpRecei
     assert pilot(site, "incident", "resolve").returncode == 2
     good(site, "incident", "resolve", "--reason", "fixed")
     good(site, "incident", "update", "--approve", "u2", "--incident", the_only(site)["incident_id"])
-    assert "It works again since" in hook.bodies[-1]["message"]
+    assert "It has worked again since" in hook.bodies[-1]["message"]
     found = the_only(site)
     assert (found["severity"], found["acknowledged_by"]) == ("SEV-2", "ada")
     assert (found["resolution"], found["roles"]) == ("fixed", {"commander": "Ben"})

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from processpilot.checks.hysteresis import Health, ProbeHealth
 from processpilot.plan.scenario import Scenario, Symptom
 
+# How a reason begins that speaks of a symptom of the scenario which is not there.
+UNSEEN = "not (yet) seen: "
+
 
 @dataclass(frozen=True, slots=True)
 class Match:
@@ -55,5 +58,5 @@ def _reasons(scenario: Scenario, health: Mapping[str, ProbeHealth]) -> list[str]
             meaning = f"{symptom.means}. " if symptom.means else ""
             reasons.append(f"{meaning}{symptom.probe} is {state.health}{detail}")
         else:
-            reasons.append(f"not (yet) seen: {symptom.probe} is {state.health}")
+            reasons.append(f"{UNSEEN}{symptom.probe} is {state.health}")
     return reasons

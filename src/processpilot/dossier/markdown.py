@@ -18,8 +18,8 @@ def _lines(review: Review) -> Iterator[str]:
     incident = review.incident
     yield f"# {_plain(incident.title)}"
     yield ""
-    yield f"Incident {incident.incident_id}, {incident.severity}, declared "
-    yield f"{incident.declared_at:%Y-%m-%d %H:%M:%S} UTC. This review is due {review.due}."
+    yield f"Incident {incident.incident_id}, {incident.severity},"
+    yield f"declared {incident.declared_at:%Y-%m-%d %H:%M:%S} UTC. This review is due {review.due}."
     yield ""
     yield "## What happened"
     yield ""

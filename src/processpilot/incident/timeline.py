@@ -68,14 +68,26 @@ def _outside(kind: str, data: Mapping[str, Any]) -> str:
 
 
 def _page(data: Mapping[str, Any]) -> str:
-    cause = str(data.get("cause", ESCALATION))
-    why = f"level {data['level']}" if cause == ESCALATION else cause
+    why = _cause(str(data.get("cause", ESCALATION)), data)
     over = f" over {data['channel']}" if data["channel"] else ""
     attempt = int(data.get("attempt", 1))
     again = f", attempt {attempt}" if attempt > 1 else ""
     detail = f": {data['detail']}" if data.get("detail") else ""
     ending = "delivered" if data["delivered"] else f"NOT DELIVERED{detail}"
     return f"paged {data['who']}{over} ({why}{again}): {ending}"
+
+
+def _cause(cause: str, data: Mapping[str, Any]) -> str:
+    """Say why somebody was told."""
+    kind, _, name = cause.partition(" ")
+    words = {
+        ESCALATION: f"level {data['level']}",
+        "vendor": "asked for help",
+        "vendor-late": "a vendor is late",
+        "update": f"update {name} waits",
+        "update-late": f"update {name} is late",
+    }
+    return words.get(kind, cause)
 
 
 def _deliveries(data: Mapping[str, Any]) -> str:

@@ -7,7 +7,7 @@ they may use.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -160,8 +160,12 @@ def affected(plan: Plan, incident: Incident) -> str:
     for component in plan.start_order():
         if broken & set(component.depends_on):
             broken.add(component.id)
-    titles = [component.title for component in plan.start_order() if component.id in broken]
-    return titles[0] if len(titles) == 1 else f"{', '.join(titles[:-1])} and {titles[-1]}"
+    return listed([one.title for one in plan.start_order() if one.id in broken])
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return names as they are written to people: A, B and C."""
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def data_loss(incident: Incident, measured: Measured | None) -> str:
@@ -212,10 +216,11 @@ def _status(incident: Incident, knowledge: Knowledge) -> str:
     if incident.resolved_at is not None:
         verdict = None if knowledge.measured is None else str(knowledge.measured.verdict)
         if incident.run_id is None or verdict in ("passed", "missed"):
-            return f"It works again since {moment(incident.resolved_at)}."
+            since = incident.mitigated_at or incident.resolved_at
+            return f"It has worked again since {moment(since)}."
         return f"The incident was closed at {moment(incident.resolved_at)}."
     if incident.mitigated_at is not None:
-        return f"It works for now since {moment(incident.mitigated_at)}; we keep watching it."
+        return f"It has worked again since {moment(incident.mitigated_at)}. We keep watching it."
     if incident.run_id is not None:
         return "The recovery is under way."
     return "We are still looking for the cause."

@@ -15,15 +15,19 @@ from processpilot.plan.team import Team
 
 def accounts_of(team: Team, handed: Mapping[str, str], role_id: str) -> frozenset[str] | None:
     """Return the accounts that may agree for a role; None when the plan does not say."""
-    role = next((role for role in team.roles if role.id == role_id), None)
-    filled = () if role is None else (role.primary, role.secondary)
-    names = frozenset(name for name in filled if name is not None)
+    names = _seats(team, role_id)
     accounts = _of_people(team, names)
     if role_id not in handed:
         return accounts | names if accounts else None
     holder = frozenset({handed[role_id]})
     theirs = _of_people(team, holder)
     return theirs | holder if theirs or accounts else None
+
+
+def _seats(team: Team, role_id: str) -> frozenset[str]:
+    role = next((role for role in team.roles if role.id == role_id), None)
+    filled = () if role is None else (role.primary, role.secondary)
+    return frozenset(name for name in filled if name is not None)
 
 
 def _of_people(team: Team, names: frozenset[str]) -> frozenset[str]:
@@ -36,8 +40,9 @@ def require_authority(team: Team, handed: Mapping[str, str], role_id: str, by: s
     if accounts is None or by in accounts:
         return
     holder = handed.get(role_id)
+    people = _seats(team, role_id) if holder is None else {holder}
     raise RefusedError(
-        f"{by} does not fill the role {role_id}; the plan names {', '.join(sorted(accounts))}",
+        f"{by} does not fill the role {role_id}; it is filled by {', '.join(sorted(people))}",
         hint=f"Let one of them agree, or hand the role over: processpilot run hand-over {role_id} "
         f"--to NAME{'' if holder is None else f' (it is with {holder} now)'}",
     )

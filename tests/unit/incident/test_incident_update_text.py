@@ -80,7 +80,9 @@ def test_the_last_word_states_recovery_time_and_data_loss() -> None:
     """From the run's report."""
     now = BEGIN + timedelta(minutes=15)
     text = update_message(PLAN, resolved(), due("final", 15), now, Knowledge(Figures())).text
-    assert text.startswith("shop: Database failure. It works again since 2026-11-26 03:15 UTC.")
+    assert text.startswith(
+        "shop: Database failure. It has worked again since 2026-11-26 03:15 UTC."
+    )
     assert "Recovery time: 13 min. Data loss: none." in text
 
 
@@ -89,7 +91,7 @@ def test_what_did_not_work_is_not_said_to(verdict: str) -> None:
     """The incident was closed; that is all that is known."""
     figures = Figures(verdict=verdict, recovery_time_s=None)
     text = update_message(PLAN, resolved(), due("final", 15), BEGIN, Knowledge(figures)).text
-    assert "works again" not in text
+    assert "worked again" not in text
     assert "The incident was closed at 2026-11-26 03:15 UTC." in text
     assert "Recovery time: not measured." in text
 

@@ -48,6 +48,6 @@ def test_who_is_refused_is_told_whose_it_is() -> None:
     """And with whom the role is now, when it was handed over."""
     require_authority(TEAM, {}, "both", "root")
     require_authority(TEAM, {}, "open", "anybody")
-    with pytest.raises(RefusedError, match="the plan names Cy") as caught:
+    with pytest.raises(RefusedError, match="it is filled by Cy") as caught:
         require_authority(TEAM, {"both": "Cy"}, "both", "ada")
     assert "it is with Cy now" in str(caught.value.hint)

@@ -105,7 +105,7 @@ def test_only_who_fills_the_role_agrees_for_it(run_bench: Bench) -> None:
     run_bench.advance()
     with pytest.raises(RefusedError, match="bo does not fill the role commander") as caught:
         people.approve(on_team(run_bench, "bo"), None, None)
-    assert "ada" in caught.value.message and "hand-over commander" in str(caught.value.hint)
+    assert "Ada" in caught.value.message and "hand-over commander" in str(caught.value.hint)
     with pytest.raises(RefusedError):
         people.refuse(on_team(run_bench, "bo"), None, None)
     people.approve(on_team(run_bench, "ada"), None, None)
