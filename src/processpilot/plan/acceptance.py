@@ -15,10 +15,14 @@ from processpilot.plan.step import Step
 
 
 def digest_of(act: CommandAct) -> str:
-    """Return 16 hexadecimal digits that stand for a command: its arguments, environment, folder."""
+    """Return 32 hexadecimal digits that stand for a command: its arguments, environment, folder.
+
+    With half of them, two commands that share a digest could be found by trying: a document could
+    hold one to be accepted and another to be run.
+    """
     document = {"argv": list(act.argv), "env": sorted(act.env.items()), "folder": act.folder}
     text = json.dumps(document, ensure_ascii=True, separators=(",", ":"), sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 def is_accepted(plan: Plan, step: Step) -> bool:

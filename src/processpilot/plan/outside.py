@@ -88,7 +88,7 @@ class FollowUp(Record):
 class AcceptedCommand(Record):
     """A person's word that an imported command may run: the command's digest, who, and when."""
 
-    digest: str = Field(pattern=r"^[0-9a-f]{16}$")
+    digest: str = Field(pattern=r"^[0-9a-f]{32}$")
     by: str = Field(min_length=1)
     at: str = ""
     command: str = ""

