@@ -52,17 +52,12 @@ def public_text(key: Ed25519PrivateKey) -> str:
 
 
 def sign_folder(folder: Path, key: Ed25519PrivateKey) -> Signed:
-    """Write `evidence.sig` over every other file of the folder; folders in it are not looked at."""
+    """Write `evidence.sig` over every other file of the folder; RefusedError for a folder in it."""
+    temporary = folder / f".{SIGNATURE_FILE}.new"
+    temporary.unlink(missing_ok=True)
     files = _digests(folder)
     signed = Signed(public_text(key), files)
-    document = {
-        "algorithm": _ALGORITHM,
-        "public_key": signed.public_key,
-        "files": files,
-        "signature": key.sign(_message(files)).hex(),
-    }
-    temporary = folder / f".{SIGNATURE_FILE}.new"
-    temporary.write_text(json.dumps(document, indent=2, sort_keys=True) + "\n")
+    temporary.write_text(_written(signed, key.sign(_message(files))))
     temporary.replace(folder / SIGNATURE_FILE)
     return signed
 
@@ -75,12 +70,13 @@ def verify_folder(folder: Path, public_key: str) -> Signed:
     key = parse_public_key(public_key)
     path = folder / SIGNATURE_FILE
     try:
-        document = json.loads(path.read_text())
+        text = _read_plain(path).decode()
+        document = json.loads(text)
         files = {str(name): str(digest) for name, digest in document["files"].items()}
         signature = bytes.fromhex(document["signature"])
     except FileNotFoundError as error:
         raise NotFoundError(f"there is no {SIGNATURE_FILE} in {folder}") from error
-    except (ValueError, KeyError, AttributeError, TypeError, UnicodeDecodeError) as error:
+    except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
         raise IntegrityError(f"{path} cannot be read as a signature") from error
     try:
         key.verify(signature, _message(files))
@@ -89,8 +85,11 @@ def verify_folder(folder: Path, public_key: str) -> Signed:
             f"{path} was not signed with the key {public_key[:16]}…",
             hint="Compare the key with the one that `processpilot evidence key` prints.",
         ) from error
+    signed = Signed(key.public_bytes_raw().hex(), files)
+    if text != _written(signed, signature):
+        raise IntegrityError(f"{path} was changed: it is not as it is written when it is signed")
     _compare(folder, files)
-    return Signed(public_key, files)
+    return signed
 
 
 def parse_public_key(text: str) -> Ed25519PublicKey:
@@ -122,14 +121,29 @@ def _compare(folder: Path, files: Mapping[str, str]) -> None:
 
 
 def _digests(folder: Path) -> dict[str, str]:
-    found = {}
-    for path in sorted(folder.iterdir()):
-        if path.name == SIGNATURE_FILE or path.is_dir():
-            continue
-        if path.is_symlink() or not path.is_file():
-            raise RefusedError(f"{path} is no plain file, so it is no evidence")
-        found[path.name] = hashlib.sha256(path.read_bytes()).hexdigest()
-    return found
+    return {
+        path.name: hashlib.sha256(_read_plain(path)).hexdigest()
+        for path in sorted(folder.iterdir())
+        if path.name != SIGNATURE_FILE
+    }
+
+
+def _read_plain(path: Path) -> bytes:
+    """Return a file's content; RefusedError for a link, a pipe, a folder or whatever else it is."""
+    if path.is_symlink() or (path.exists() and not path.is_file()):
+        raise RefusedError(f"{path} is no plain file, so it is no evidence")
+    return path.read_bytes()
+
+
+def _written(signed: Signed, signature: bytes) -> str:
+    """Return the one text that a signature's file has."""
+    document = {
+        "algorithm": _ALGORITHM,
+        "public_key": signed.public_key,
+        "files": dict(signed.files),
+        "signature": signature.hex(),
+    }
+    return json.dumps(document, indent=2, sort_keys=True) + "\n"
 
 
 def _message(files: Mapping[str, str]) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -47,12 +48,14 @@ def test_a_copy_is_genuine_anywhere(stored: StoredPack, copy: Path) -> None:
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(
-    name=st.sampled_from([JSON_FILE, HTML_FILE]), share=st.floats(0, 0.999), bit=st.integers(0, 7)
+    name=st.sampled_from([JSON_FILE, HTML_FILE, SIGNATURE_FILE]),
+    share=st.floats(0, 0.999),
+    bit=st.integers(0, 7),
 )
 def test_one_changed_bit_is_found(
     stored: StoredPack, tmp_path: Path, name: str, share: float, bit: int
 ) -> None:
-    """In the JSON and in its twin, wherever it is; the file is named."""
+    """In the JSON, its twin and the signature's own file, wherever it is; the file is named."""
     folder = tmp_path / "tampered"
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(stored.folder, folder)
@@ -61,6 +64,20 @@ def test_one_changed_bit_is_found(
     (folder / name).write_bytes(data)
     with pytest.raises(IntegrityError, match=name):
         verify_folder(folder, stored.signed.public_key)
+
+
+def piped(folder: Path) -> None:
+    """Put a pipe, at which a reader would wait for ever, in the signature's place."""
+    (folder / SIGNATURE_FILE).unlink()
+    os.mkfifo(folder / SIGNATURE_FILE)
+
+
+def named_by_another_key(folder: Path) -> None:
+    """Have the folder say that somebody else signed it."""
+    path = folder / SIGNATURE_FILE
+    other = public_text(Ed25519PrivateKey.generate())
+    document = json.loads(path.read_text())
+    path.write_text(path.read_text().replace(document["public_key"], other))
 
 
 @pytest.mark.parametrize(
@@ -72,9 +89,27 @@ def test_one_changed_bit_is_found(
         (lambda folder: (folder / SIGNATURE_FILE).write_text("{}"), IntegrityError),
         (lambda folder: (folder / SIGNATURE_FILE).write_text("no"), IntegrityError),
         (lambda folder: (folder / SIGNATURE_FILE).write_bytes(b"\xff"), IntegrityError),
+        (lambda folder: (folder / SIGNATURE_FILE).write_text("[" * 100000), IntegrityError),
         (lambda folder: (folder / "link").symlink_to("/etc/hostname"), RefusedError),
+        (lambda folder: os.mkfifo(folder / "pipe"), RefusedError),
+        (lambda folder: (folder / "more").mkdir(), RefusedError),
+        (piped, RefusedError),
+        (named_by_another_key, IntegrityError),
     ],
-    ids=["added", "removed", "unsigned", "empty", "no json", "no text", "link"],
+    ids=[
+        "added",
+        "removed",
+        "unsigned",
+        "empty",
+        "no json",
+        "no text",
+        "deep",
+        "link",
+        "pipe",
+        "folder",
+        "signature piped",
+        "another key written",
+    ],
 )
 def test_what_was_added_removed_or_exchanged_is_found(
     stored: StoredPack, copy: Path, tamper: Callable[[Path], object], error: type[Exception]
