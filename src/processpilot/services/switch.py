@@ -147,7 +147,9 @@ class FileMechanism:
                 self._path.unlink(missing_ok=True)
                 return
             temporary = self._path.with_name(f".{self._path.name}.processpilot")
-            flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
+            # The folder is often another account's: what is there already is not written into.
+            temporary.unlink(missing_ok=True)
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
             with os.fdopen(os.open(temporary, flags, 0o644), "w") as file:
                 file.write(self._text)
                 file.flush()

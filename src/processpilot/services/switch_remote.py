@@ -6,6 +6,7 @@ path of an address are ever shown.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,9 +21,12 @@ from processpilot.plan.secrets import read_secret
 from processpilot.plan.switch import SwitchHttp, SwitchSql
 from processpilot.postgres.connection import ServerAddress
 
-HTTP_TIMEOUT_S = 30.0
+HTTP_LIMIT_S = 30.0
 ANSWER_BYTES = 1 << 20
 SHOWN_BYTES = 60
+
+_NOBODY_IS_LET_IN = (401, 403, 407, 429)
+_TROUBLE_OF_ITS_OWN = 500
 
 _WORDS = {"true": True, "t": True, "on": True, "1": True} | {
     "false": False,
@@ -78,31 +82,47 @@ class SqlMechanism:
 
 
 class HttpMechanism:
-    """Two requests, and one that is answered as expected while it is on."""
+    """Two requests, and one that is answered as expected while it is on.
 
-    def __init__(self, spec: SwitchHttp, base: Path) -> None:
+    An answer ends within `limit_s`; the beginning of its body is all that is read.
+    """
+
+    def __init__(self, spec: SwitchHttp, base: Path, limit_s: float = HTTP_LIMIT_S) -> None:
         self.name = f"at {_shown(spec.on.url)}"
         self._spec = spec
         self._base = base
+        self._limit_s = limit_s
 
     def ask(self) -> bool | None:
-        """Return whether the answer is as expected; any other answer means off."""
-        if self._spec.status is None:
+        """Return whether the answer is as expected; another one means off.
+
+        UnavailableError when the server has trouble of its own or lets nobody in: that tells
+        nothing of the switch.
+        """
+        request = self._spec.status
+        if request is None:
             return None
-        return self._difference(self._spec.status) is None
+        status, text = self._answer(request)
+        difference = _difference(request, status, text)
+        if difference is not None and status != request.status and _says_nothing(status):
+            raise self._wrong(request, difference)
+        return difference is None
 
     def put(self, on: bool) -> None:
         """Send the request for it, which must be answered as expected."""
         request = self._spec.on if on else self._spec.off
-        difference = self._difference(request)
+        difference = _difference(request, *self._answer(request))
         if difference is not None:
-            raise UnavailableError(
-                f"switch {self.name}: {request.method} {_shown(request.url)} {difference}",
-                hint="Check the switch's request in the plan, and what the address answers.",
-            )
+            raise self._wrong(request, difference)
 
-    def _difference(self, request: HttpRequest) -> str | None:
-        """Return how the answer differs from what is expected; redirects are not followed."""
+    def _wrong(self, request: HttpRequest, difference: str) -> UnavailableError:
+        return UnavailableError(
+            f"switch {self.name}: {request.method} {_shown(request.url)} {difference}",
+            hint="Check the switch's request in the plan, and what the address answers.",
+        )
+
+    def _answer(self, request: HttpRequest) -> tuple[int, str]:
+        """Return an answer's status, and its text where that matters; no redirect is followed."""
         body = request.json_body and {
             key: read_secret(value, self._base).text
             if value.startswith(("file:", "env:"))
@@ -111,31 +131,46 @@ class HttpMechanism:
         }
         try:
             with (
-                httpx.Client(timeout=HTTP_TIMEOUT_S, trust_env=False) as client,
+                httpx.Client(timeout=self._limit_s, trust_env=False) as client,
                 client.stream(request.method, request.url, json=body) as answer,
             ):
-                text = _beginning(answer) if request.contains is not None else ""
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+                text = "" if request.contains is None else _beginning(answer, self._limit_s)
+                return answer.status_code, text
+        except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
             raise UnavailableError(
                 f"switch {self.name}: {_shown(request.url)} does not answer:"
                 f" {type(error).__name__}",
                 hint="Check that the address is right and that its server runs.",
                 transient=True,
             ) from error
-        if answer.status_code != request.status:
-            return f"answered {answer.status_code}, expected {request.status}"
-        if request.contains is not None and request.contains not in text:
-            return f'answered without "{request.contains}"'
-        return None
 
 
-def _beginning(answer: httpx.Response) -> str:
+def _says_nothing(status: int) -> bool:
+    return status in _NOBODY_IS_LET_IN or status >= _TROUBLE_OF_ITS_OWN
+
+
+def _difference(request: HttpRequest, status: int, text: str) -> str | None:
+    """Return how an answer differs from what is expected."""
+    if status != request.status:
+        return f"answered {status}, expected {request.status}"
+    if request.contains is not None and request.contains not in text:
+        return f'answered without "{request.contains}"'
+    return None
+
+
+def _beginning(answer: httpx.Response, limit_s: float) -> str:
+    deadline = time.monotonic() + limit_s
     body = bytearray()
     for part in answer.iter_bytes():
         body += part
         if len(body) > ANSWER_BYTES:
             break
-    return body.decode(answer.encoding or "utf-8", errors="replace")
+        if time.monotonic() > deadline:
+            raise httpx.ReadTimeout("the answer trickles", request=answer.request)
+    try:
+        return body.decode(answer.encoding or "utf-8", errors="replace")
+    except (LookupError, UnicodeError):  # What an answer names may be no encoding of text.
+        return body.decode(errors="replace")
 
 
 def _shown(url: str) -> str:

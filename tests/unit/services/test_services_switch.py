@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import threading
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
-from plain_server import PlainServer, closed_port, server
+from plain_server import PlainServer, closed_port, endpoint, server
 from pydantic import TypeAdapter
 
 from processpilot.errors import RefusedError, UnavailableError
-from processpilot.plan.switch import Switch
+from processpilot.plan.switch import Switch, SwitchHttp
 from processpilot.postgres.connection import ServerAddress
 from processpilot.services.switch import SwitchDriver, switch_of
+from processpilot.services.switch_remote import HttpMechanism
 
 __all__ = ["server"]
 
@@ -61,6 +65,14 @@ class TestFile:
                 with pytest.raises(RefusedError, match="no regular file"):
                     call()
             assert os.path.lexists(tmp_path / name)
+
+    def test_what_lies_under_its_temporary_name_is_not_written_into(self, tmp_path: Path) -> None:
+        """Who may write into the folder cannot have another file overwritten, nor keep it off."""
+        (tmp_path / "precious").write_text("precious")
+        (tmp_path / ".down.processpilot").hardlink_to(tmp_path / "precious")
+        switch(tmp_path, kind="file", path="down", text="back soon").turn_on()
+        assert (tmp_path / "precious").read_text() == "precious"
+        assert (tmp_path / "down").read_text() == "back soon"
 
     def test_a_folder_that_is_missing_is_named(self, tmp_path: Path) -> None:
         """Where the file cannot be created the error says so with a hint."""
@@ -214,6 +226,7 @@ class Site(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Answers)
         self.is_on = False
+        self.trouble: int | None = None
         self.bodies: list[Any] = []
 
     @property
@@ -236,7 +249,12 @@ class Answers(BaseHTTPRequestHandler):
     def do_GET(self) -> None:  # noqa: N802
         site = self.server
         assert isinstance(site, Site)
-        self.answer(503, "maintenance") if site.is_on else self.answer(200, "welcome")
+        if site.trouble is not None:
+            self.answer(site.trouble, "trouble")
+        elif site.is_on:
+            self.answer(503, "maintenance")
+        else:
+            self.answer(200, "welcome")
 
     def answer(self, status: int, text: str) -> None:
         self.send_response(status)
@@ -298,3 +316,37 @@ class TestHttp:
         with pytest.raises(UnavailableError, match="does not answer") as caught:
             one.is_on()
         assert caught.value.transient is True
+
+    @pytest.mark.parametrize("status", [401, 403, 429, 500, 502])
+    def test_trouble_of_the_server_is_not_off(
+        self, site: Site, tmp_path: Path, status: int
+    ) -> None:
+        """Else maintenance mode would be called off while it is on, and stay."""
+        one = switch(tmp_path, **self.spec(site.url, {"key": "open-sesame"}))
+        one.turn_on()
+        site.trouble = status
+        with pytest.raises(UnavailableError, match=f"answered {status}, expected 503"):
+            one.turn_off()
+        assert site.is_on
+        site.trouble = 404
+        assert one.is_on() is False
+
+    def test_an_answer_that_trickles_is_none(self, tmp_path: Path) -> None:
+        """However long its server goes on, nobody waits for it longer than the limit."""
+
+        def trickle(connection: socket.socket) -> None:
+            connection.recv(1 << 16)
+            connection.sendall(b"HTTP/1.1 200 X\r\n\r\n")
+            with suppress(OSError):
+                while True:
+                    connection.sendall(b".")
+                    time.sleep(0.02)
+
+        with endpoint(trickle) as port:
+            url = f"http://127.0.0.1:{port}/"
+            spec = SwitchHttp.model_validate(
+                {"kind": "http", "on": {"url": url}, "off": {"url": url}}
+                | {"status": {"url": url, "contains": "on"}}
+            )
+            with pytest.raises(UnavailableError, match="does not answer: ReadTimeout"):
+                HttpMechanism(spec, tmp_path, limit_s=0.3).ask()
