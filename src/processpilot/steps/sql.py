@@ -133,8 +133,8 @@ class _Statement:
 def only_reads(query: str) -> bool:
     """Whether a statement surely changes nothing: one question without calls of unknown functions.
 
-    Refuses in doubt: a function may do anything, and so may a second statement. One that a view
-    hides is not seen.
+    Refuses in doubt: a function may do anything, and so may a second statement; a backslash may
+    move a text's end. One that a view hides is not seen.
     """
     bare = re.sub(r"'(?:[^']|'')*'|--[^\n]*|/\*.*?\*/", " ", query, flags=re.DOTALL)
     bare = bare.strip().rstrip(";").lower()
@@ -143,6 +143,7 @@ def only_reads(query: str) -> bool:
         ";" in bare
         or "$" in bare
         or '"' in bare
+        or "\\" in query
         or not re.match(r"(select|show|table|values)\b", bare)
     ):
         return False

@@ -156,6 +156,7 @@ def test_a_plain_question_may_be_asked_again(query: str) -> None:
         "select * into u from t",
         "with gone as (delete from t returning a) select * from gone",
         "select $$x$$, f ()",
+        r"select E'\'', refund() --'",
         "selection",
         "call refund()",
         "",
