@@ -8,7 +8,12 @@ from file_steps import request
 from run_bench import Bench, run_bench
 
 from processpilot.runbook.forecast import Measured
-from processpilot.runbook.history import measured_durations, newest_runs, open_runs
+from processpilot.runbook.history import (
+    measured_by_scenario,
+    measured_durations,
+    newest_runs,
+    open_runs,
+)
 from processpilot.runbook.runner import begin_run
 from processpilot.runbook.state import Kind, stream_of
 from processpilot.runbook.step import StepSpec
@@ -65,3 +70,12 @@ def test_open_runs_and_the_newest_are_found(run_bench: Bench) -> None:
     a_run(run_bench, "r3", 1.0, finish=False)
     assert open_runs(run_bench.journal) == ("r3", "r2")
     assert newest_runs(run_bench.journal, 2) == ("r3", "r2")
+
+
+def test_a_run_that_cannot_be_read_hides_no_other(run_bench: Bench) -> None:
+    """A damaged or foreign history is passed over wherever durations are asked for."""
+    a_run(run_bench, "good", 10.0, finish=True)
+    run_bench.journal.append(stream_of("bad"), Kind.RUN_BEGUN, {"run_id": "bad"})
+    measured = Measured(10.0, 10.0, 1)
+    assert measured_durations(run_bench.journal, "x") == {"a": measured}
+    assert measured_by_scenario(run_bench.journal) == {("x", "a"): measured}
