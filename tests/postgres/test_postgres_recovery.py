@@ -77,6 +77,7 @@ def test_nothing_is_swapped_in_before_a_person_agrees(make_site: SiteMaker) -> N
         wait_until(waits, "the request for approval")
         run_id = run_ids(wired.journal)[0]
         assert not (site.data / "global" / "pg_control").exists()
+        say_what_it_waits_for(site, run_id)
         people.approve(people.Person(wired.journal, run_id, "a person"), None, None)
         wait_until(lambda: finished(wired), "the run")
         state = newest(wired)
@@ -84,6 +85,20 @@ def test_nothing_is_swapped_in_before_a_person_agrees(make_site: SiteMaker) -> N
         kept = Path(str(state.result_of("swap")["old_data_dir"]))
         assert (kept / "base").is_dir()
         assert not (kept / "global" / "pg_control").exists()
+
+
+def say_what_it_waits_for(site: Site, run_id: str) -> None:
+    """Wherever somebody looks in that night, the command to type is there."""
+    answer = f"`processpilot run approve {run_id}` (or refuse)"
+    shown = program(site, "incident", "show").stdout
+    assert "the run waits: Fence" in shown
+    assert answer in shown
+    again = program(site, "recover", "--yes")
+    assert again.returncode == 3
+    assert answer in again.stderr
+    left_out = program(site, "run", "skip", "--reason", "why not")
+    assert left_out.returncode == 3
+    assert "Leave 'Fence" in left_out.stderr
 
 
 def test_a_database_that_answers_is_left_alone(site: Site) -> None:

@@ -20,6 +20,7 @@ from processpilot.cli.frame import (
 )
 from processpilot.cli.incident_acts import IncidentArgument
 from processpilot.cli.review import review
+from processpilot.cli.waiting import answer_to
 from processpilot.errors import NotFoundError
 from processpilot.incident.cadence import is_late
 from processpilot.incident.policy import policy_of, run_of
@@ -30,6 +31,7 @@ from processpilot.incident.upcoming import Upcoming, upcoming
 from processpilot.incident.update_text import spoken
 from processpilot.oncall.feed import Feeds
 from processpilot.oncall.roster import roster_of
+from processpilot.runbook.decide import waits_of
 from processpilot.runbook.words import event_json
 from processpilot.wiring.wired import Wired
 
@@ -82,6 +84,7 @@ def show(
         events = wired.journal.read(f"{PREFIX}{incident.incident_id}")
         now = wired.clock.now()
         coming = _upcoming(wired, incident, now)
+        run = run_of(wired.journal, incident)
     if as_json:
         shown = [event_json(event) for event in events]
         print_json({"incident": incident_json(incident), "upcoming": coming, "events": shown})
@@ -90,6 +93,9 @@ def show(
     for event in events:
         out(f"  {event.at:%Y-%m-%d %H:%M:%S}  {event_words(event)}")
     _print_pages(incident)
+    if run is not None:
+        for wait in waits_of(run):
+            out(f"the run waits: {wait.text}: {answer_to(run, wait)}")
     _print_drafts(incident, now)
     _print_coming(coming, now)
     if incident.is_open and not wired.loaded.plan.team.escalation:

@@ -28,6 +28,7 @@ from processpilot.cli.frame import (
     person,
     print_json,
 )
+from processpilot.cli.waiting import answer_to
 from processpilot.errors import RefusedError
 from processpilot.evidence.page import format_duration
 from processpilot.evidence.report import Report, build_report
@@ -35,7 +36,7 @@ from processpilot.evidence.versions import versions
 from processpilot.incident.begin import find_scenario, request_run
 from processpilot.journal.lease import holder
 from processpilot.repository.blob import BackupId
-from processpilot.runbook.decide import AwaitPeople, Need, waits_of
+from processpilot.runbook.decide import AwaitPeople, waits_of
 from processpilot.runbook.history import measured_durations, open_runs, read_run
 from processpilot.runbook.runner import begin_run
 from processpilot.runbook.state import RunState, Verdict, stream_of
@@ -84,10 +85,13 @@ def recover(
 
 def _refuse_second(wired: Wired) -> None:
     for run_id in open_runs(wired.journal):
+        state = read_run(wired.journal, run_id)
+        wait = next(iter(waits_of(state)), None)
+        told = "" if wait is None else f" and waits: {wait.text}"
+        on = "`processpilot run resume`" if wait is None else answer_to(state, wait)
         raise RefusedError(
-            f"run {run_id} is not finished",
-            hint=f"Carry it on with `processpilot run resume`, or end it: "
-            f"processpilot run abort {run_id}",
+            f"run {run_id} is not finished{told}",
+            hint=f"Carry it on with {on}, or end it: processpilot run abort {run_id}",
         )
 
 
@@ -155,24 +159,11 @@ def end_with(state: RunState, wired: Wired, *, as_json: bool) -> None:
         raise typer.Exit(NOT_WELL)
 
 
-_WAYS = {
-    Need.APPROVAL: ("approve", "refuse"),
-    Need.CONFIRMATION: ("confirm",),
-    Need.DECISION: ("retry", "skip", "abort"),
-    Need.CONTINUATION: ("continue",),
-}
-
-
 def _tell_wait(state: RunState, wait: AwaitPeople) -> None:
     """Say what the run waits for, and the command that people would type."""
     note(f"run {state.run_id} waits: {wait.text}")
-    step = "" if wait.step_id is None or len(waits_of(state)) < 2 else f" --step {wait.step_id}"
-    first, *others = _WAYS[wait.need]
-    instead = f" (or {', '.join(others)})" if others else ""
-    note(
-        f"hint: Look with `processpilot run show {state.run_id}`; then "
-        f"`processpilot run {first} {state.run_id}{step}`{instead}."
-    )
+    look = f"processpilot run show {state.run_id}"
+    note(f"hint: Look with `{look}`; then {answer_to(state, wait)}.")
 
 
 def print_summary(report: Report, wired: Wired) -> None:

@@ -151,8 +151,9 @@ def skip(
     """Leave the waiting or failed step out, for a reason. The verdict is then at best missed."""
     with opened(plan, as_json=as_json) as wired:
         who = _person(wired, run_id, by)
-        confirm(f"Leave a step of run {who.run_id} out?", yes=yes)
-        done = people.skip(who, step, reason=reason)
+        left = people.waiting_step(read_run(wired.journal, who.run_id), step, lambda _: True)
+        confirm(f"Leave {left.spec.title!r} of run {who.run_id} out?", yes=yes)
+        done = people.skip(who, left.spec.id, reason=reason)
         _decided(who, f"{done.spec.id} skipped", as_json=as_json)
 
 
