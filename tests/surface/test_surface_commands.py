@@ -215,9 +215,11 @@ def test_every_reading_command_speaks_json(site: Site) -> None:
 
 def test_nothing_is_removed_without_a_yes(site: Site) -> None:
     """Where a person would be asked and nobody is there, nothing is done."""
-    for words in (["uninstall"], ["recover"], ["run", "abort"]):
-        done = pilot(*words, "--plan", str(site.plan))
-        assert done.returncode in (3, 4), (words, done.stderr)
+    for words, status in ((["uninstall"], 3), (["recover"], 3), (["run", "abort"], 4)):
+        done = pilot(*words, "--json", "--plan", str(site.plan))
+        assert done.returncode == status, (words, done.stderr)
+        code = "refused" if status == 3 else "not-found"
+        assert json.loads(done.stdout)["error"]["code"] == code
 
 
 def test_uninstall_leaves_the_server_as_it_was(site: Site) -> None:

@@ -29,8 +29,8 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
-from processpilot.cli.exits import REFUSED, exit_status
-from processpilot.errors import ProcessPilotError
+from processpilot.cli.exits import UNAVAILABLE, exit_status
+from processpilot.errors import ProcessPilotError, RefusedError, UnavailableError
 from processpilot.plan.load import FILE_NAME
 from processpilot.progress import Progress as Report
 from processpilot.progress import silent
@@ -110,8 +110,12 @@ def errors_told(*, as_json: bool) -> Iterator[None]:
             note(f"hint: {error.hint}")
         raise typer.Exit(exit_status(error)) from error
     except OSError as error:
-        note(f"processpilot: {error.filename or 'the system'}: {error.strerror or error}")
-        raise typer.Exit(6) from error
+        told = f"{error.filename or 'the system'}: {error.strerror or error}"
+        if as_json:
+            code = UnavailableError.code
+            print_json({"error": {"code": code, "message": told, "hint": None}})
+        note(f"processpilot: {told}")
+        raise typer.Exit(UNAVAILABLE) from error
 
 
 @contextmanager
@@ -126,16 +130,15 @@ def opened(plan: Path, *, as_json: bool) -> Iterator[Wired]:
 
 
 def confirm(question: str, *, yes: bool) -> None:
-    """Return when a person agrees; `--yes` agrees beforehand, and nothing else implies it."""
+    """Return when a person agrees, else raise RefusedError; only `--yes` agrees beforehand."""
     if yes:
         return
     if not sys.stdin.isatty():
-        note(f"processpilot: {question} nobody is there to answer")
-        note("hint: Give --yes to agree beforehand.")
-        raise typer.Exit(REFUSED)
+        raise RefusedError(
+            f"{question} nobody is there to answer", hint="Give --yes to agree beforehand."
+        )
     if not typer.confirm(question, err=True):
-        note("processpilot: nothing was done")
-        raise typer.Exit(REFUSED)
+        raise RefusedError("nothing was done")
 
 
 def person() -> str:
