@@ -48,7 +48,7 @@ def show(
         print_json({"at": moment, "on_call": found})
         return
     out(f"at {moment:%Y-%m-%d %H:%M} UTC")
-    head = ("ROLE", "PRIMARY", "SECONDARY", "UNTIL (UTC)", "BY")
+    head = ("ROLE", "PRIMARY", "SECONDARY", "BY", "UNTIL (UTC)")
     table([_row(one) for one in found], head)
     for one in found:
         if one.warning is not None:
@@ -99,7 +99,7 @@ def _roster(wired: Wired) -> Roster:
 
 def _row(one: OnCall) -> tuple[str, ...]:
     until = "" if one.until is None else f"{one.until:%Y-%m-%d %H:%M}"
-    return one.role, one.primary or "nobody", one.secondary or "nobody", until, one.source
+    return one.role, one.primary or "nobody", one.secondary or "nobody", one.source, until
 
 
 def _moment(text: str) -> datetime:
