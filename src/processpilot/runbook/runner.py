@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from processpilot.clock import Clock
-from processpilot.errors import LockedError, ProcessPilotError
+from processpilot.errors import LockedError, ProcessPilotError, UnavailableError
 from processpilot.journal.event import Event, JsonValue
 from processpilot.journal.journal import Journal
 from processpilot.journal.lease import Lease
@@ -45,6 +45,7 @@ from processpilot.runbook.step import GroupSpec, StepOutcome, StepSpec
 BY_PLAN = "the plan"
 _LONGEST_PAUSE_S = 10.0
 _TICK_S = 0.2
+_PATIENCE_S = 30.0
 
 
 class Observer(Protocol):
@@ -134,25 +135,51 @@ class _Advance:
         self._lease = lease
         self._durations = durations
         self._rests: dict[str, float] = {}
+        self._ended: Done | None = None
+        self._refused_s: float | None = None
 
     def run(self, state: RunState, stopping: Callable[[], bool]) -> RunState:
         while state.running or any(step.is_being_undone for step in state.steps):
             state = self._write(state, Kind.RUN_RESUMED, {"pid": os.getpid()})
+        is_over = False
         with Hands(self._around.actions, self._around.ask, self._around.observer) as hands:
-            while True:
-                state = self._caught_up(state)
-                state = self._warn(state)
-                hands.give_up(run=state.aborted_by is not None, process=stopping())
-                if stopping():
-                    if not hands.busy:
-                        return state
-                elif (began := self._begin_one(state, hands)) is not None:
-                    state = began
-                    continue
-                if hands.busy:
-                    state = self._take(state, hands.wait(_TICK_S))
-                elif not self._rest(state):
-                    return state
+            while not is_over:
+                try:
+                    state, is_over = self._turn(state, hands, stopping)
+                    self._refused_s = None
+                except UnavailableError as error:
+                    self._bear(error, hands, stopping)
+        return state
+
+    def _turn(
+        self, state: RunState, hands: Hands, stopping: Callable[[], bool]
+    ) -> tuple[RunState, bool]:
+        """Do one thing, or wait a moment; return the state then, and whether that was all."""
+        if self._ended is not None:
+            state, self._ended = self._take(state, self._ended), None
+        state = self._warn(self._caught_up(state))
+        hands.give_up(run=state.aborted_by is not None, process=stopping())
+        if stopping():
+            if not hands.busy:
+                return state, True
+        elif (began := self._begin_one(state, hands)) is not None:
+            return began, False
+        if hands.busy:
+            self._ended = hands.wait(_TICK_S)
+            return state, False
+        return state, not self._rest(state)
+
+    def _bear(self, error: UnavailableError, hands: Hands, stopping: Callable[[], bool]) -> None:
+        """Let a journal that takes nothing now, as on a full disk, end nothing that is under way.
+
+        What has ended and cannot be written down is kept for a while; then people are told.
+        """
+        now = self._around.clock.monotonic()
+        self._refused_s = now if self._refused_s is None else self._refused_s
+        is_kept = self._ended is not None and now - self._refused_s < _PATIENCE_S
+        if stopping() or not (hands.busy or is_kept):
+            raise error
+        self._around.clock.sleep(_TICK_S)
 
     def _begin_one(self, state: RunState, hands: Hands) -> RunState | None:
         """Do one thing that can be done now and return the state then; None when there is none."""
@@ -224,10 +251,8 @@ class _Advance:
         self._rests = {name: 0.0 if at <= until else at for name, at in self._rests.items()}
         return True
 
-    def _take(self, state: RunState, done: Done | None) -> RunState:
+    def _take(self, state: RunState, done: Done) -> RunState:
         """Write down how a job ended."""
-        if done is None:
-            return state
         probing = done.job.kind == "probe"
         if isinstance(done.end, GivenUpError) and (probing or state.aborted_by is None):
             return state  # Nothing is known of the step: whoever goes on looks at it first.

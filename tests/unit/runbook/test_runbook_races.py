@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import resource
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import pytest
 from file_steps import LEASE, RUN
 from run_bench import LIMIT_S, Bench, CrashError, Doing, crash, run_bench, step
 
-from processpilot.errors import IntegrityError, LockedError, RefusedError
+from processpilot.errors import IntegrityError, LockedError, RefusedError, UnavailableError
 from processpilot.runbook import people
 from processpilot.runbook.action import Happened, NotHappened, ProbeAnswer, StepContext
 from processpilot.runbook.people import Person
@@ -229,3 +232,41 @@ def test_people_write_nothing_that_the_run_could_not_be_read_with(run_bench: Ben
     with pytest.raises(RefusedError):
         people.add_step(run_bench.person(), StepSpec("x", "X", "act", retries="many"))  # type: ignore[arg-type]
     assert run_bench.state.sequence == 1
+
+
+@contextmanager
+def no_file_grows() -> Iterator[None]:
+    """Have the system take no byte more into any file of this process, as on a full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_journal_that_takes_nothing_for_a_while_ends_nothing_that_is_under_way(
+    run_bench: Bench,
+) -> None:
+    """A warning that cannot be written must not kill a restore; what ended meanwhile is kept."""
+    given_up: list[bool] = []
+
+    def works(context: StepContext) -> None:
+        with no_file_grows():
+            run_bench.clock.go_on(hours=1)
+            with pytest.raises(UnavailableError):
+                run_bench.journal.append("test", "refused", {})
+            time.sleep(0.5)
+            given_up.append(context.given_up())
+
+    def ends_meanwhile(context: StepContext) -> None:
+        time.sleep(0.1)
+
+    run_bench.actions = {"works": Doing(works), "ends": Doing(ends_meanwhile)}
+    run_bench.begin(
+        step("a", action="works", timebox_s=60.0), step("b", action="ends"), step("c", "a", "b")
+    )
+    state = run_bench.advance()
+    assert (given_up, state.verdict) == ([False], Verdict.PASSED)
+    assert [step.attempt for step in state.steps] == [1, 1, 1]
+    assert len(run_bench.events("run-warned")) == 1
