@@ -71,7 +71,9 @@ def restores_database(step: StepDraft) -> bool:
     return step.action == "manual" and RESTORES_IN_WORDS.search(words) is not None
 
 
-_FILTERS = r"\|\s*(?:tail|head|grep|jq|wc|sort|uniq|less|cat|awk|python3? -m json\.tool)\b[^|]*"
+_FILTERS = (
+    r"\|\s*(?:tail|head|grep|jq|wc|sort|uniq|less|cat|awk|python3? -m json\.tool)\b[^|;&<>`\n]*"
+)
 
 
 def does_one_thing(typed: str, *, restores: bool = False) -> bool:

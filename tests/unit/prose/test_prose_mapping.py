@@ -57,6 +57,9 @@ def test_commands_become_built_in_actions(command: str, action: str) -> None:
     "command",
     [
         "pg_isready || systemctl restart postgresql",
+        "pg_isready | cat && ./failover.sh",
+        "curl -s http://localhost:5000/api/health | jq . && ./switch-dns.sh",
+        "./backup.sh --list | tail -1 > newest",
         "ls -t /backups | tail -n +8 | xargs rm",
         "./restore.sh postgresql latest && rm -rf /backups",
         "curl http://localhost/health > /tmp/x",
