@@ -6,7 +6,6 @@ a vendor says nothing are passed by setting the clock.
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -16,33 +15,27 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from drill_site import namespaces_are_open
 from message_receivers import http_receiver, mail_receiver
 from night_clock import NightClock
-from night_plan import FENCE, Doors, agreed, write_secrets
+from night_eve import evening, next_three, well, write_plan
+from night_plan import FENCE, Doors
 from night_site import Night, link_in, look, press
 from protected_site import wait_until
-from seed_mend import Facts, mended
-from seed_pilot import Pilot, pilot
-from seed_site import CLOCK, SeedSite, seed_site
+from seed_pilot import pilot
+from seed_site import seed_site
 
 from processpilot.agent.overview import agent_status
 from processpilot.backup.heartbeat import FILE_NAME, last_acknowledged
-from processpilot.demo import stage
 from processpilot.demo.places import free_ports
 from processpilot.incident import people
 from processpilot.incident.cadence import FINAL
 from processpilot.incident.record import newest_incidents
 from processpilot.incident.state import Incident, Update
 from processpilot.incident.vendor import answered
-from processpilot.postgres.connection import ServerAddress
-from processpilot.progress import silent
 from processpilot.runbook.decide import Need, waits_of
 from processpilot.web.server import serve
 from processpilot.wiring.wired import open_plan
 
-SEED = Path(__file__).resolve().parents[2] / "shared" / "seed" / "DISASTER_RECOVERY.md"
-ACCEPTED = ("verify-core-functionality", "check-logs-tail-100-var-log-processpilot-error")
 LIMIT_S = 200.0
 
 
@@ -92,8 +85,8 @@ def told() -> Iterator[Told]:
         pager, web = free_ports(2)
         doors = Doors(post.port, pager, chat.port, status.port, web)
         clock = NightClock(site.places.folder / "ahead")
-        _write_plan(site, shell, doors)
-        drill = _evening(site, shell, clock)
+        write_plan(site, shell, doors)
+        drill = evening(site, shell, clock)
         wired = open_plan(site.plan, clock)
         stack.callback(wired.close)
         night = Night(site, shell, clock, wired, post, chat, status)
@@ -109,48 +102,17 @@ def told() -> Iterator[Told]:
         yield story
 
 
-def _write_plan(site: SeedSite, shell: Pilot, doors: Doors) -> None:
-    """Leave the plan: the seed's, imported and mended, or the built-in one; and the agreements."""
-    if SEED.exists():
-        well(shell, "plan", "import", str(SEED), "--base", "base.yaml")
-        facts = Facts(site.places.url, str(site.places.logs / "api.log"))
-        text, scenario = mended(site.plan.read_text(), facts), "complete-database-failure"
-    else:
-        text, scenario = site.base.read_text(), "database-failure"
-    site.plan.write_text(agreed(text, scenario, doors))
-    write_secrets(site.places.site, doors)
-    if SEED.exists():
-        well(shell, "names", "install", ".")
-        well(shell, "plan", "accept", "--yes", "--as", "CTO", *ACCEPTED)
-
-
-def _evening(site: SeedSite, shell: Pilot, clock: NightClock) -> dict[str, Any] | None:
-    """Back up, protect, and walk a drill; return what became of it, None where none can be."""
-    stage.take_first_backup(site.places, silent)
-    site.protect()
-    stage.start_load(site.places, site.supervisor, CLOCK)
-    drill = None
-    if namespaces_are_open():
-        done = shell.run("drill", "run", "--key", stage.ESCROW_FILE, "--json")
-        assert done.status in (0, 1) and done.said.startswith("{"), done.said
-        drill = json.loads(done.said)
-    site.kill_agent()
-    clock.set_heartbeat(ServerAddress.parse(site.places.database_url.read_text().strip()))
-    return drill
-
-
 def _disaster(story: Told) -> None:
     """Lose the database at 03:00; the clock holds a second later until all is said and sent.
 
-    Three probes in a row have to fail, a second apart, so nothing is declared before.
+    Three probes in a row have to fail, a second apart, so nothing is declared before that second.
     """
     night, clock = story.night, story.night.clock
-    at = _next_three(datetime.now(UTC))
-    clock.run(at - timedelta(seconds=30), until=at - timedelta(seconds=1))
+    at = next_three(datetime.now(UTC))
+    clock.run(at - timedelta(seconds=1), until=at)
     with night.agent():
         wait_until(lambda: _is_well(night), "protection", LIMIT_S)
-        clock.run(at - timedelta(seconds=1), until=at + timedelta(seconds=1))
-        wait_until(lambda: clock.now() >= at, "03:00")
+        clock.run(at, until=at + timedelta(seconds=1))
         story.promised = night.site.destroy_database()
         wait_until(lambda: _is_declared(night), "the incident", LIMIT_S)
         wait_until(lambda: _reached(night) >= _FIRST, "the first pages", LIMIT_S)
@@ -265,19 +227,15 @@ def _morning(story: Told) -> None:
     key = well(night.shell, "evidence", "key").strip()
     verify = ("evidence", "verify", "--public-key", key)
     said["genuine"] = well(night.shell, *verify, str(story.evidence))
+    if story.drill is not None:
+        folder = night.wired.state_dir / "drills" / story.drill["rehearsal_id"] / "evidence"
+        said["drill"] = well(night.shell, *verify, str(folder))
     copy = night.site.places.folder / "copy"
     shutil.copytree(story.evidence, copy)
     flip(copy / "evidence.json")
     done = night.shell.run(*verify, str(copy))
     said["tampered"] = f"{done.status}\n{done.said}"
     said["journal"] = well(night.shell, "journal", "verify")
-
-
-def well(shell: Pilot, *words: str) -> str:
-    """Run a command that ends well; return what it said."""
-    done = shell.run(*words)
-    assert done.status == 0, done.said
-    return done.said
 
 
 def flip(path: Path) -> None:
@@ -313,19 +271,11 @@ def _last_word_waits(incident: Incident) -> bool:
     return last.kind == FINAL and f"update {last.update_id}" in causes
 
 
-def _next_three(now: datetime) -> datetime:
-    """Return the next 03:00 that is far enough ahead for the evening to be before it."""
-    at = now.replace(hour=3, minute=0, second=0, microsecond=0)
-    while at < now + timedelta(minutes=20):
-        at += timedelta(days=1)
-    return at
-
-
 def _is_well(night: Night) -> bool:
     """Whether commits are protected, every probe passes, and the server lives in this night."""
     status = agent_status(night.wired)
     beat = last_acknowledged(night.wired.state_dir / FILE_NAME)
-    if status is None or beat is None or beat < night.clock.now() - timedelta(minutes=1):
+    if status is None or beat is None or beat < night.clock.now() - timedelta(seconds=1):
         return False
     well = all(probe["health"] == "healthy" for probe in status["probes"].values())
     return well and bool(status["stream"]["commits_wait"])

@@ -6,6 +6,7 @@ done, so every moment below is exact. Where the seed is not beside us, the built
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sys
@@ -15,10 +16,11 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from night_eve import SEED
 from night_page import page_of, stable
 from night_plan import ASK_HOSTING, FENCE, PEOPLE, STATUS
 from night_site import words_of
-from night_story import SEED, Told, told
+from night_story import Told, told
 
 from processpilot.demo.nginx import find_nginx
 from processpilot.evidence.report import build_report
@@ -67,6 +69,7 @@ def test_the_plan_was_drilled_before_the_night(night: Told) -> None:
     assert {*outcomes.values()} <= {"passed", "skipped"}, outcomes
     assert all(outcomes[name] == "passed" for name in outcomes if name.startswith("isolation: "))
     assert night.drill["verdict"] == "passed", night.drill["reasons"]
+    assert "evidence: genuine" in night.said["drill"]
 
 
 def test_it_is_noticed_and_the_first_level_woken_at_once(night: Told) -> None:
@@ -233,6 +236,21 @@ def test_the_review_tells_the_night_with_a_source_for_each_line(night: Told) -> 
         "NOT DELIVERED",
     ):
         assert words in review, words
+
+
+def test_the_evidence_has_what_people_were_told_and_who_decided(night: Told) -> None:
+    """Every page and word, who acknowledged, who agreed, and the verdict."""
+    pack = json.loads((night.evidence / "evidence.json").read_text())
+    incident = night.night.incident
+    assert len(pack["communications"]["pages"]) == len(incident.pages)
+    assert pack["communications"]["updates"][-1]["text"] == incident.updates[-1].text
+    assert {(one["what"], one["by"]) for one in pack["acknowledgements"]} == {
+        ("incident", "CTO"),
+        ("run", "CTO"),
+    }
+    fence = next(step for step in pack["steps"] if step["id"] == FENCE)
+    assert fence["approved_by"] == "CTO"
+    assert (pack["verdict"]["verdict"], pack["data_loss"]["lost_transactions"]) == ("passed", 0)
 
 
 def test_the_evidence_is_genuine_and_one_bit_is_found(night: Told) -> None:

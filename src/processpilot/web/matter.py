@@ -100,7 +100,7 @@ def _of_update(incident: Incident, update_id: str) -> Matter:
     choices = (Choice(APPROVE, "Send it"), Choice(REFUSE, "Do not send it", plain=True))
     return Matter(
         "A word to stakeholders",
-        f"Update {update.kind}",
+        f"{update.kind.capitalize()} update",
         tuple(fact for fact in facts if fact[1]),
         update.text,
         () if done else choices,
