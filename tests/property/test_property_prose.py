@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import yaml
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from prose_text import broken_places, imported, unheard_lines
 
@@ -91,6 +91,8 @@ def _holds(text: str) -> None:
 
 @settings(max_examples=120, deadline=None)
 @given(_DOCUMENT)
+@example("### Checklist\n\n| Component |\n| --- |\n|  |")
+@example("**Symptoms**\n\n| Component |\n| --- |\n|  |")
 def test_no_line_of_a_document_is_lost_and_the_plan_loads(text: str) -> None:
     """Each line with something on it has one fate; the places exist; what is written loads."""
     _holds(text)

@@ -306,7 +306,9 @@ def _table(tokens: Sequence[Token]) -> Iterator[Table]:
             raw = tuple(t.content for t in cells)
             rows.append(Row(token.map[0] + 1, tuple(plain(text) for text in raw), raw))
     if rows:
-        yield Table(rows[0], tuple(rows[1:]), rows[0].number + 1)
+        # In a form to fill in, rows are empty; such a line is told as one that was not used.
+        told = tuple(row for row in rows[1:] if any(row.cells))
+        yield Table(rows[0], told, rows[0].number + 1)
 
 
 def block_lines(block: Block) -> tuple[int, ...]:
