@@ -18,6 +18,9 @@ from processpilot.plan.scenario import Scenario
 from processpilot.plan.step import ActStep, CommandStep, Group, Step, SubRunbook
 from processpilot.runbook.step import GroupSpec, OnFailure, Settings, StepSpec
 
+# Who must agree where the plan names no role.
+ANYBODY = "anybody"
+
 # Later steps build on what these give, so leaving one out cannot end well.
 BUILT_ON = frozenset(
     {
@@ -94,17 +97,27 @@ class _Pinning:
             if step.id in last:
                 self.steps[n] = replace(step, brings_up=(*step.brings_up, *components))
 
+    def _lacks_approval(self, action: str) -> bool:
+        """Whether a cluster would be swapped in though nobody has to agree to it.
+
+        With `autonomy: approve` a person always agrees; where the plan names no role, anybody may.
+        """
+        guards = (ActionName.FENCE, ActionName.SWAP)
+        guarded = any(s.approval for s in self.steps if s.action in guards)
+        return action == ActionName.SWAP and not guarded
+
     def _pinned(self, step: ActStep, name: str, place: _Place, after: tuple[str, ...]) -> StepSpec:
         settings: Settings = act_to_json(step)
         if isinstance(step, CommandStep) and not is_accepted(self.plan, step):
             settings = _by_hand(step)
         needs_role = self.asks or step.action == "approval"
+        approval = step.approval or (ANYBODY if self._lacks_approval(step.action) else None)
         return StepSpec(
             name,
             step.title,
             str(settings["action"]),
             step.timebox_s,
-            step.approval if needs_role else None,
+            approval if needs_role else None,
             step.retries,
             step.action not in BUILT_ON,
             settings=settings,

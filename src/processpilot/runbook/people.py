@@ -252,7 +252,8 @@ def _named(state: RunState, step_id: str) -> StepState:
         )
     if step not in state.ready and not _has_trouble(step):
         raise RefusedError(
-            f"step {step_id} of run {state.run_id} does not wait for anybody: {step.outcome}"
+            f"step {step_id} of run {state.run_id} does not wait for anybody: "
+            f"{'its turn has not come' if step.outcome is StepOutcome.WAITING else step.outcome}"
         )
     return step
 

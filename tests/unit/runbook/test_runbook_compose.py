@@ -182,3 +182,23 @@ def test_steps_that_later_ones_build_on_cannot_be_left_out() -> None:
     """A restore can not be skipped, a look can."""
     found = composed("- {id: a, title: A, action: assess}\n- {id: r, title: R, action: restore}")
     assert [step.skippable for step in found.steps] == [True, False]
+
+
+REBUILD = """
+- {id: assess, title: Assess, action: assess}
+- {id: drain, title: Drain, action: drain}
+- {id: restore, title: Restore, action: restore}
+- {id: replay, title: Replay, action: replay}
+- {id: prove, title: Prove, action: prove}
+- {id: fence, title: Fence, action: fence%s}
+- {id: swap, title: Swap, action: swap}
+"""
+
+
+def test_somebody_always_agrees_before_a_cluster_is_swapped_in() -> None:
+    """A plan that asks but names no role asks anybody; one that names a role asks that one once."""
+    assert of(composed(REBUILD % ""), "swap").approval == "anybody"
+    assert of(composed(REBUILD % "", asks=False), "swap").approval is None
+    named = composed(REBUILD % ", approval: commander")
+    assert of(named, "fence").approval == "commander"
+    assert of(named, "swap").approval is None
