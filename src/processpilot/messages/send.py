@@ -1,4 +1,6 @@
-"""Sending one message over channels, through Apprise, and telling for each whether it went out.
+"""Sending one message over channels, and telling for each whether it went out.
+
+Apprise knows most channels; signed webhooks are ours.
 
 Delivered means that the channel's server took it, not that anybody has read it.
 """
@@ -6,8 +8,10 @@ Delivered means that the channel's server took it, not that anybody has read it.
 from __future__ import annotations
 
 import logging
+import queue
 import re
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,6 +20,7 @@ from urllib.parse import quote, unquote
 
 from processpilot.clock import Clock
 from processpilot.errors import ProcessPilotError
+from processpilot.messages.webhook import is_webhook, post_signed
 from processpilot.plan.secrets import Secret, read_secret
 from processpilot.plan.switch import Channel
 
@@ -64,6 +69,8 @@ def send(
     channel: str, url: Secret, message: Message, clock: Clock, limit_s: float = LIMIT_S
 ) -> Delivery:
     """Send over one channel, for at most `limit_s`; what goes wrong is in the answer."""
+    if is_webhook(url.text):
+        return _signed(channel, url, message, clock.now(), limit_s)
     # Here, because it takes longer to load than most commands to run.
     import apprise
 
@@ -73,18 +80,57 @@ def send(
     target = apprise.Apprise()
     if not target.add(url.text):
         return Delivery(channel, sent_at, False, "the channel's address is none that is known")
-    result = target.notify(
-        body=message.text,
-        title=message.subject,
-        body_format=apprise.NotifyFormat.TEXT,
-        timeout=limit_s,
-    )
-    if result:
-        return Delivery(channel, sent_at, True, "")
-    if result.status == apprise.AppriseResultStatus.TIMEOUT:
+
+    def notify() -> tuple[bool, str]:
+        result = target.notify(
+            body=message.text, title=message.subject, body_format=apprise.NotifyFormat.TEXT
+        )
+        return bool(result), " ".join(str(entry.message) for entry in result.logs())
+
+    ended = _within(limit_s, notify)
+    if ended is None:
         return Delivery(channel, sent_at, False, f"no answer within {limit_s:g} s")
-    said = " ".join(str(entry.message) for entry in result.logs())
-    return Delivery(channel, sent_at, False, _hidden(said, url) or "refused")
+    delivered, said = ended
+    return Delivery(
+        channel, sent_at, delivered, "" if delivered else _hidden(said, url) or "refused"
+    )
+
+
+def _signed(
+    channel: str, url: Secret, message: Message, sent_at: datetime, limit_s: float
+) -> Delivery:
+    """Send over a webhook of our own form."""
+    ended = _within(
+        limit_s, lambda: post_signed(url.text, message.subject, message.text, sent_at, limit_s)
+    )
+    if ended is None:
+        return Delivery(channel, sent_at, False, f"no answer within {limit_s:g} s")
+    delivered, said = ended
+    return Delivery(channel, sent_at, delivered, "" if delivered else _hidden(said, url))
+
+
+def _within(limit_s: float, work: Callable[[], tuple[bool, str]]) -> tuple[bool, str] | None:
+    """Return what comes of work, or None after `limit_s`; what it raises is raised.
+
+    Work that goes on for ever, as with a server whose answer trickles, is left behind in a thread
+    that keeps neither the next message nor the end of the process waiting.
+    """
+    ended: queue.Queue[tuple[bool, str] | Exception] = queue.Queue()
+
+    def carry_out() -> None:
+        try:
+            ended.put(work())
+        except Exception as error:  # noqa: BLE001 - raised again where it is waited for
+            ended.put(error)
+
+    threading.Thread(target=carry_out, name="channel", daemon=True).start()
+    try:
+        found = ended.get(timeout=limit_s)
+    except queue.Empty:
+        return None
+    if isinstance(found, Exception):
+        raise found
+    return found
 
 
 def _hidden(said: str, url: Secret) -> str:

@@ -6,6 +6,8 @@ import logging
 import socket
 import subprocess
 import sys
+import time
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -118,6 +120,37 @@ def test_a_silent_server_is_not_waited_for() -> None:
     with endpoint(listen) as port:
         delivery = say(f"json://127.0.0.1:{port}/hook?rto=2&cto=2", 0.3)
     assert delivery.detail == "no answer within 0.3 s"
+
+
+def test_a_server_whose_answer_trickles_keeps_nothing_waiting() -> None:
+    """Not the next message, however many came before it, and not the end of the process."""
+
+    def trickle(connection: socket.socket) -> None:
+        connection.recv(1 << 16)
+        connection.sendall(b"HTTP/1.1 200 X\r\n\r\n")
+        with suppress(OSError):
+            while True:
+                connection.sendall(b".")
+                time.sleep(0.05)
+
+    program = """
+import sys
+from processpilot.clock import SystemClock
+from processpilot.messages.send import Message, send
+from processpilot.plan.secrets import Secret
+for limit_s, url in ((0.2, sys.argv[1]), (0.2, sys.argv[1]), (20.0, sys.argv[2])):
+    print(send("team", Secret(url), Message("s", "t"), SystemClock(), limit_s).delivered)
+"""
+    with http_receiver() as receiver, endpoint(trickle) as port:
+        urls = f"json://127.0.0.1:{port}/", f"json://127.0.0.1:{receiver.port}/"
+        ended = subprocess.run(
+            [sys.executable, "-c", program, *urls],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
+        )
+    assert ended.stdout.split() == ["False", "False", "True"]
 
 
 def test_all_channels_are_tried(tmp_path: Path) -> None:
