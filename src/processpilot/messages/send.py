@@ -77,7 +77,9 @@ def send(
     # What it logs may hold the address; what matters of it is in the answer.
     logging.getLogger("apprise").propagate = False
     sent_at = clock.now()
-    target = apprise.Apprise()
+    # Without a limit of its own it needs none of its threads: there are few, and all channels of
+    # the process share them, so that some which never end would keep every later message back.
+    target = apprise.Apprise(asset=apprise.AppriseAsset(service_timeout=0))
     if not target.add(url.text):
         return Delivery(channel, sent_at, False, "the channel's address is none that is known")
 
