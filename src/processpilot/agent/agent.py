@@ -276,13 +276,11 @@ class Agent:
         again = 0.0
         while not self._stopping.wait(_SCHEDULE_S):
             now = self._wired.clock.monotonic()
-            if now < again or self.open_run() is not None:
-                continue
             assert self._protection is not None
-            if self._protection.status.state is not StreamState.STREAMING:
+            if now < again or self._protection.status.state is not StreamState.STREAMING:
                 continue
             try:
-                if backup_is_due(self._wired) is not None:
+                if self.open_run() is None and backup_is_due(self._wired) is not None:
                     take_backup(self._wired, silent)
                     expire(self._wired, plan_expiry_now(self._wired))
             except (ProcessPilotError, OSError):

@@ -24,7 +24,7 @@ from processpilot.runbook import people
 from processpilot.runbook.history import open_runs, read_run
 from processpilot.runbook.people import Person
 from processpilot.runbook.step import StepSpec
-from processpilot.wiring.running import pinned
+from processpilot.wiring.running import team_of
 from processpilot.wiring.wired import Wired
 
 RunArgument = Annotated[
@@ -49,7 +49,7 @@ def chosen_run(wired: Wired, run_id: str | None) -> str:
 
 def _person(wired: Wired, run_id: str | None, by: str | None) -> Person:
     chosen = chosen_run(wired, run_id)
-    team = pinned(wired, read_run(wired.journal, chosen)).loaded.plan.team
+    team = team_of(wired, read_run(wired.journal, chosen))
     return Person(wired.journal, chosen, by or person(), team)
 
 
