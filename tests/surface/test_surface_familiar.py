@@ -67,6 +67,7 @@ def site() -> Iterator[FamiliarSite]:
 
 
 @pytest.mark.skipif(bool(MISSING), reason=f"not installed: {', '.join(MISSING)}")
+@pytest.mark.nightly
 def test_every_example_of_the_page_does_what_it_shows(site: FamiliarSite) -> None:
     """Its status, and its output but for figures, moments and ids."""
     wrong = []
