@@ -25,6 +25,15 @@ settings.register_profile("unhurried", deadline=None, suppress_health_check=[Hea
 settings.load_profile("unhurried")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave out, visibly, what is only for the long form."""
+    if os.environ.get("PROCESSPILOT_NIGHTLY"):
+        return
+    for item in items:
+        if item.get_closest_marker("nightly") is not None:
+            item.add_marker(pytest.mark.skip(reason="the long form: make test-nightly"))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def staging_place() -> Iterator[Path]:
     """Keep what scratch servers and killed processes leave in a folder that goes with the tests."""
