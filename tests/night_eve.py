@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from drill_site import namespaces_are_open
+from drill_site import drills_can_run
 from night_clock import NightClock
 from night_plan import Doors, agreed, write_secrets
 from seed_mend import Facts, mended
@@ -43,7 +43,7 @@ def evening(site: SeedSite, shell: Pilot, clock: NightClock) -> dict[str, Any] |
     site.protect()
     stage.start_load(site.places, site.supervisor, CLOCK)
     drill = None
-    if namespaces_are_open():
+    if drills_can_run():
         done = shell.run("drill", "run", "--key", stage.ESCROW_FILE, "--json")
         assert done.status in (0, 1) and done.said.startswith("{"), done.said
         drill = json.loads(done.said)
