@@ -86,10 +86,15 @@ def mail_receiver(refusal: str | None = None) -> Iterator[MailReceiver]:
     receiver.port = server.sockets[0].getsockname()[1]
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
+
+    def end() -> None:
+        server.close()
+        loop.stop()
+
     try:
         yield receiver
     finally:
-        server.close()
-        loop.call_soon_threadsafe(loop.stop)
+        # In the loop's own thread: a connection may be ending at this moment.
+        loop.call_soon_threadsafe(end)
         thread.join()
         loop.close()
